@@ -1,0 +1,51 @@
+"""What an evaluation is worth: a finite number, or the reason why it counts as diverged."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Score(NamedTuple):
+    """`value` None with a reason in `diverged`; `metrics` are what may be recorded as JSON."""
+
+    value: float | None
+    diverged: str
+    metrics: dict[str, Any]
+
+
+def read_score(result: Any, metric: str | None = None) -> Score:
+    """Reads what evaluate() or a caller gave: a number, or a mapping whose `metric` is the score.
+
+    A missing, None, non-numeric or non-finite score is recorded as diverged, with the reason; it is
+    ranked last and never raises. Without `metric`, a mapping of one entry is its own score.
+    """
+    if not isinstance(result, Mapping):
+        value, diverged = _number(result, "evaluate()")
+        return Score(value, diverged, {})
+    metrics = {str(key): _recordable(item) for key, item in result.items()}
+    name = metric if metric is not None else (next(iter(metrics)) if len(metrics) == 1 else None)
+    if name is None:
+        return Score(None, f"evaluate() gave {sorted(metrics)}; set metric= to one of them", metrics)
+    if name not in metrics:
+        return Score(None, f"metric {name!r} is missing from {sorted(metrics)}", metrics)
+    value, diverged = _number(result[name], f"metric {name!r}")
+    return Score(value, diverged, metrics)
+
+
+def _number(value: Any, what: str) -> tuple[float | None, str]:
+    if value is None:
+        return None, f"{what} is None"
+    if isinstance(value, str | bytes):
+        return None, f"{what} is the text {str(value)[:40]!r}, not a number"
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None, f"{what} is a {type(value).__name__}, not a number"
+    if not math.isfinite(number):
+        return None, f"{what} is {number}"
+    return number, ""
+
+
+def _recordable(value: Any) -> float | str | None:
+    number, diverged = _number(value, "")
+    return number if not diverged else str(value)[:200]

@@ -1,0 +1,100 @@
+"""What a user writes: a task, a population, a space and a strategy."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fspop.errors import InvalidSetting
+from fspop.mutators.base import Mutator
+from fspop.records import check_plain
+from fspop.seeds import Rng
+from fspop.space import Space
+
+MAX_MEMBERS = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A population to train. All settings are checked here, before anything is written.
+
+    task: a class (or function without arguments) that gives a `fspop.training.Task`.
+    members: how many (1 to 10,000). space: the hparams' domains, nested as the hparams are;
+    initial_population: the first hparams instead, one per member, any plain data.
+    mode: whether the metric is best at its "min" or "max". metric: which key of a mapping returned
+    by evaluate() is the score. total_steps: where a member finishes. report_every: steps between
+    evaluations. max_lead_steps: a worker that leads the slowest free member by more than this moves
+    on to it (default: report_every). threads: CPU threads per member, fixed because the same network
+    on another number of threads gives other bits. max_attempts, max_deaths: how often a member may
+    raise, or lose its worker, since its last checkpoint before it is given up.
+    lease_timeout_s: how long a worker's heartbeat may stand still; stall_timeout_s: and its training.
+    """
+
+    task: Callable[[], Any]
+    members: int
+    mutator: Mutator
+    total_steps: int
+    space: Mapping[str, Any] | Space | None = None
+    initial_population: Sequence[Any] | None = None
+    mode: str = "max"
+    metric: str | None = None
+    seed: int = 0
+    report_every: int = 100
+    max_lead_steps: int | None = None
+    threads: int = 1
+    max_attempts: int = 3
+    max_deaths: int = 20
+    lease_timeout_s: float = 120.0
+    stall_timeout_s: float = 900.0
+
+    def __post_init__(self) -> None:
+        _check(callable(self.task), "task", self.task, "a class that implements fspop.training.Task")
+        _check_int("members", self.members, 1, MAX_MEMBERS)
+        _check_int("total_steps", self.total_steps, 1)
+        _check_int("report_every", self.report_every, 1)
+        _check_int("seed", self.seed, 0)
+        _check_int("threads", self.threads, 1)
+        _check_int("max_attempts", self.max_attempts, 1)
+        _check_int("max_deaths", self.max_deaths, 1)
+        if self.max_lead_steps is not None:
+            _check_int("max_lead_steps", self.max_lead_steps, 0)
+        _check(self.mode in ("min", "max"), "mode", self.mode, '"min" or "max"')
+        _check(self.lease_timeout_s > 0, "lease_timeout_s", self.lease_timeout_s, "above 0")
+        _check(self.stall_timeout_s > 0, "stall_timeout_s", self.stall_timeout_s, "above 0")
+        _check(isinstance(self.mutator, Mutator), "mutator", self.mutator, "a fspop.mutators.Mutator")
+        if self.space is not None and not isinstance(self.space, Space):
+            object.__setattr__(self, "space", Space(self.space))
+        self._check_population()
+        self.mutator.check(self.members, self.domains)
+
+    def _check_population(self) -> None:
+        if (self.space is None) == (self.initial_population is None):
+            raise InvalidSetting("Experiment needs exactly one of space and initial_population")
+        if self.initial_population is not None and len(self.initial_population) != self.members:
+            raise InvalidSetting(
+                f"Experiment.initial_population: got {len(self.initial_population)} hparams "
+                f"for {self.members} members; give one for each"
+            )
+
+    @property
+    def domains(self) -> Space | None:
+        """The space, None where hparams come from `initial_population`."""
+        return self.space if isinstance(self.space, Space) else None
+
+    def first_hparams(self) -> list[Any]:
+        """The hparams the members begin with, by member; a function of the experiment alone."""
+        if self.initial_population is not None:
+            return [check_plain(h, f"hparams of member {i}") for i, h in enumerate(self.initial_population)]
+        assert self.domains is not None
+        rng = Rng(self.seed, [0] * self.members)
+        return [self.domains.sample(rng.member(i, "initial")) for i in range(self.members)]
+
+
+def _check(ok: bool, field: str, value: Any, wanted: str) -> None:
+    if not ok:
+        raise InvalidSetting(f"Experiment.{field}: got {value!r}, but it must be {wanted}", field=field)
+
+
+def _check_int(field: str, value: Any, least: int, most: int | None = None) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    wanted = f"a whole number of at least {least}" + (f" and at most {most}" if most else "")
+    _check(whole and value >= least and (most is None or value <= most), field, value, wanted)

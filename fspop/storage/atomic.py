@@ -1,0 +1,107 @@
+"""Files that are whole or absent: exclusive creation, publication by link or rename, and the fsyncs."""
+
+import errno
+import os
+from pathlib import Path
+
+from fspop.errors import DiskFull, FspopError, NotWritable, StorageUnavailable
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def as_fspop_error(error: OSError, path: Path, doing: str) -> FspopError:
+    """The named error for an OSError that will not go away, with what a person can do about it."""
+    what = f"{doing} {path}: {error.strerror or error}"
+    if error.errno in FULL:
+        return DiskFull(f"{what} ({_free(path)}); free some space, nothing acknowledged is lost", path=path)
+    if error.errno in FORBIDDEN:
+        return NotWritable(f"{what}; check owner, mode and mount options of {path.parent}", path=path)
+    return StorageUnavailable(f"{what}; check the mount, then try again", path=path)
+
+
+def _free(path: Path) -> str:
+    try:
+        stat = os.statvfs(path.parent)
+    except OSError:
+        return "free space unknown"
+    return f"{stat.f_bavail * stat.f_frsize / 1e6:.1f} MB and {stat.f_favail} files free"
+
+
+def list_names(folder: Path) -> list[str]:
+    """The names in a folder. On NFS this revalidates the client's cache: always list before opening."""
+    return os.listdir(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Writes everything; near a full disk the kernel takes a part and says so only by the count."""
+    view = memoryview(data)
+    while view:
+        written = os.write(fd, view)
+        if written == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        view = view[written:]
+
+
+def create(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Creates a file that must not exist and makes its content durable; on an error removes it again."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o664)
+    try:
+        try:
+            write_all(fd, data)
+            if sync:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError:
+        remove(path)
+        raise
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file; a symbolic link is refused (ELOOP)."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with open(fd, "rb") as file:
+        return file.read()
+
+
+def remove(path: Path) -> None:
+    """Removes a file if it is there; a failure is left for the next clean-up."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def publish(path: Path, data: bytes, temporary: Path) -> bool:
+    """Creates `path` whole and durable. False if the name was taken already; that file is untouched."""
+    create(temporary, data)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        remove(temporary)
+    sync_folder(path.parent)
+    return True
+
+
+def replace(path: Path, data: bytes, temporary: Path, *, sync: bool) -> None:
+    """Gives `path` new content at once; readers see the old bytes or the new, never a mix."""
+    create(temporary, data, sync=sync)
+    try:
+        os.rename(temporary, path)
+    except OSError:
+        remove(temporary)
+        raise
+    if sync:
+        sync_folder(path.parent)
