@@ -1,4 +1,5 @@
-"""The error tree: everything fspop raises on purpose, and the exit code each one ends a command with.
+"""The error tree: everything fspop raises on purpose, and the exit code each one ends a command
+with.
 
 FspopError                       70  a bug: please report it
 ├── UsageError                    2  the command or call does not make sense as written
@@ -25,7 +26,9 @@ from typing import Any
 
 
 class FspopError(Exception):
-    """Root of the tree. `exit_code` is what the command line ends with; keyword arguments stay as attributes."""
+    """Root of the tree. `exit_code` is what the command line ends with; keyword arguments stay as
+    attributes.
+    """
 
     exit_code = 70
 

@@ -23,10 +23,11 @@ class Experiment:
     mode: whether the metric is best at its "min" or "max". metric: which key of a mapping returned
     by evaluate() is the score. total_steps: where a member finishes. report_every: steps between
     evaluations. max_lead_steps: a worker that leads the slowest free member by more than this moves
-    on to it (default: report_every). threads: CPU threads per member, fixed because the same network
-    on another number of threads gives other bits. max_attempts, max_deaths: how often a member may
-    raise, or lose its worker, since its last checkpoint before it is given up.
-    lease_timeout_s: how long a worker's heartbeat may stand still; stall_timeout_s: and its training.
+    on to it (default: report_every). threads: CPU threads per member, fixed because the same
+    network on another number of threads gives other bits. max_attempts, max_deaths: how often a
+    member may raise, or lose its worker, since its last checkpoint before it is given up.
+    lease_timeout_s: how long a worker's heartbeat may stand still; stall_timeout_s: and its
+    training.
     """
 
     task: Callable[[], Any]
@@ -47,7 +48,9 @@ class Experiment:
     stall_timeout_s: float = 900.0
 
     def __post_init__(self) -> None:
-        _check(callable(self.task), "task", self.task, "a class that implements fspop.training.Task")
+        _check(
+            callable(self.task), "task", self.task, "a class that implements fspop.training.Task"
+        )
         _check_int("members", self.members, 1, MAX_MEMBERS)
         _check_int("total_steps", self.total_steps, 1)
         _check_int("report_every", self.report_every, 1)
@@ -60,7 +63,9 @@ class Experiment:
         _check(self.mode in ("min", "max"), "mode", self.mode, '"min" or "max"')
         _check(self.lease_timeout_s > 0, "lease_timeout_s", self.lease_timeout_s, "above 0")
         _check(self.stall_timeout_s > 0, "stall_timeout_s", self.stall_timeout_s, "above 0")
-        _check(isinstance(self.mutator, Mutator), "mutator", self.mutator, "a fspop.mutators.Mutator")
+        _check(
+            isinstance(self.mutator, Mutator), "mutator", self.mutator, "a fspop.mutators.Mutator"
+        )
         if self.space is not None and not isinstance(self.space, Space):
             object.__setattr__(self, "space", Space(self.space))
         self._check_population()
@@ -83,7 +88,10 @@ class Experiment:
     def first_hparams(self) -> list[Any]:
         """The hparams the members begin with, by member; a function of the experiment alone."""
         if self.initial_population is not None:
-            return [check_plain(h, f"hparams of member {i}") for i, h in enumerate(self.initial_population)]
+            return [
+                check_plain(h, f"hparams of member {i}")
+                for i, h in enumerate(self.initial_population)
+            ]
         assert self.domains is not None
         rng = Rng(self.seed, [0] * self.members)
         return [self.domains.sample(rng.member(i, "initial")) for i in range(self.members)]
@@ -91,7 +99,9 @@ class Experiment:
 
 def _check(ok: bool, field: str, value: Any, wanted: str) -> None:
     if not ok:
-        raise InvalidSetting(f"Experiment.{field}: got {value!r}, but it must be {wanted}", field=field)
+        raise InvalidSetting(
+            f"Experiment.{field}: got {value!r}, but it must be {wanted}", field=field
+        )
 
 
 def _check_int(field: str, value: Any, least: int, most: int | None = None) -> None:

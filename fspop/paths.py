@@ -13,7 +13,9 @@ _STEP = re.compile(r"step-(\d{9,})\.t(\d+)\Z")
 
 
 class RunPaths:
-    """Every shared file name of one run, as paths below `root`, and the way back from names to meaning."""
+    """Every shared file name of one run, as paths below `root`, and the way back from names to
+    meaning.
+    """
 
     def __init__(self, root: str | Path):
         self.root = Path(root)

@@ -1,7 +1,9 @@
-"""The words of fspop as data: what a record says, what the folded state holds, what a manifest fixes.
+"""The words of fspop as data: what a record says, what the folded state holds, what a manifest
+fixes.
 
 Everything here is plain data without I/O. Two families share the words: the *operations* a record
-carries (facts, tagged by `op`) and the *state* that folding them gives. Folding lives in `storage.fold`.
+carries (facts, tagged by `op`) and the *state* that folding them gives. Folding lives in
+`storage.fold`.
 """
 
 import math
@@ -22,7 +24,9 @@ _GENERATION = re.compile(r"m(\d{3,})\.g(\d{4,})\Z")
 
 
 def check_id(value: str, what: str = "id") -> str:
-    """Returns `value` if it may be used as an id (and so as part of a file name), else raises InvalidId."""
+    """Returns `value` if it may be used as an id (and so as part of a file name), else raises
+    InvalidId.
+    """
     if not isinstance(value, str) or not _ID.match(value):
         raise InvalidId(
             f"{what}: got {value!r}, but an id is 1 to 64 characters of A-Z a-z 0-9 . _ - "
@@ -46,7 +50,8 @@ def parse_generation_id(value: object) -> tuple[int, int] | None:
 
 
 def check_plain(value: Any, what: str) -> Any:
-    """Returns `value` as it will read back from JSON; raises InvalidSetting if that would change it.
+    """Returns `value` as it will read back from JSON; raises InvalidSetting if that would change
+    it.
 
     Plain data is None, bool, int, float (finite), str, and lists and string-keyed dicts of those.
     Tuples become lists.
@@ -55,7 +60,9 @@ def check_plain(value: Any, what: str) -> Any:
         return value
     if isinstance(value, int):
         if not -(2**63) <= value < 2**64:
-            raise InvalidSetting(f"{what}: got {value}, an integer beyond 64 bits; use a float or a string")
+            raise InvalidSetting(
+                f"{what}: got {value}, an integer beyond 64 bits; use a float or a string"
+            )
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
@@ -133,7 +140,9 @@ class Op(Struct, frozen=True, tag_field="op", omit_defaults=True):
 
 
 class Created(Op, frozen=True, tag="created"):
-    """The run begins: `n_members` members exist, and `mode` (min or max) says which values are better."""
+    """The run begins: `n_members` members exist, and `mode` (min or max) says which values are
+    better.
+    """
 
     n_members: int
     mode: str
@@ -160,7 +169,9 @@ class Joined(Op, frozen=True, tag="joined"):
 
 
 class Left(Op, frozen=True, tag="left"):
-    """A worker process is gone; its claims are free. `died`: not on purpose, others found it dead."""
+    """A worker process is gone; its claims are free. `died`: not on purpose, others found it
+    dead.
+    """
 
     worker: str
     incarnation: str
@@ -214,7 +225,9 @@ class Finished(Op, frozen=True, tag="finished"):
 
 
 class AttemptFailed(Op, frozen=True, tag="attempt_failed"):
-    """The task raised; the claim is released. `final`: the limit is reached, the member has failed."""
+    """The task raised; the claim is released. `final`: the limit is reached, the member has
+    failed.
+    """
 
     member: int
     term: int
@@ -262,7 +275,9 @@ AnyOp = (
 
 
 class Record(Struct, frozen=True):
-    """One transaction. `previous` is the digest of the record before it; `time` is for readers only."""
+    """One transaction. `previous` is the digest of the record before it; `time` is for readers
+    only.
+    """
 
     format: int
     seq: int
@@ -341,7 +356,8 @@ class Best(Struct, frozen=True):
 
 
 class State(Struct, frozen=True):
-    """Everything decisions, resume and status need; folded from every record below `seq`. Never modified.
+    """Everything decisions, resume and status need; folded from every record below `seq`. Never
+    modified.
 
     `digest` is the last record's. `kept` holds the checkpoints whose directories must exist.
     """

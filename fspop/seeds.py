@@ -5,7 +5,9 @@ import random
 
 
 def derive_seed(*parts: int | str) -> int:
-    """A 63-bit seed from a run's seed and what it is for, e.g. `(seed, member, index, "explore")`."""
+    """A 63-bit seed from a run's seed and what it is for, e.g. `(seed, member, index,
+    "explore")`.
+    """
     text = "\x1f".join(str(part) for part in parts).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
 
@@ -14,7 +16,8 @@ class Rng:
     """Hands a mutator its random numbers: one independent stream per member and purpose.
 
     The stream of a member also depends on the index of the generation about to be born, so asking
-    again, in another process or after a crash, gives the same numbers, and the next decision others.
+    again, in another process or after a crash, gives the same numbers, and the next decision
+    others.
     """
 
     def __init__(self, seed: int, next_index: list[int]):

@@ -40,21 +40,20 @@ class Rules:
     space: Space | None = None
     total_steps: int | None = None
 
-    def train_until(self, state: State, member: int) -> int | None:
-        """The step a member must not train beyond for now; None without limit.
+    def limits(self, state: State) -> list[int | None]:
+        """By member, the step it must not train beyond for now; None without limit.
 
         A strategy that fails holds nobody: its members train on and each report asks it again.
         """
-        limits = [self.total_steps] if self.total_steps is not None else []
-        if not state.mutator_error:
-            limit = self.mutator.train_until(state.mutator, view_of(state, self), member)
-            limits += [limit] if limit is not None else []
-        return min(limits) if limits else None
+        if state.mutator_error:
+            return [self.total_steps for _ in state.members]
+        view = view_of(state, self)
+        wanted = (self.mutator.train_until(state.mutator, view, m.index) for m in state.members)
+        return [_lower(limit, self.total_steps) for limit in wanted]
 
-    def is_held(self, state: State, member: Member) -> bool:
-        """Whether an active member has to wait for a decision before it may train on."""
-        limit = self.train_until(state, member.index)
-        return limit is not None and member.generation.step >= limit
+
+def _lower(a: int | None, b: int | None) -> int | None:
+    return min((limit for limit in (a, b) if limit is not None), default=None)
 
 
 def describe_error(error: BaseException) -> tuple[str, str]:
@@ -115,14 +114,23 @@ def _ended(member: Member, rules: Rules) -> bool:
 
 
 def mutator_ops(
-    state: State, rules: Rules, reported: int | None, report: Evaluation | None
+    state: State,
+    rules: Rules,
+    reported: int | None = None,
+    report: Evaluation | None = None,
+    *,
+    poll: bool = False,
 ) -> list[AnyOp]:
-    """What the mutator makes of a report (or of a poll, `reported` None). What it raises is an operation too."""
+    """What the mutator makes of a report, of a member's failure (neither given) or of a poll.
+
+    What user code raises in here becomes an operation too, so the report stands and the run goes
+    on: this and the worker's loop are the only places that catch everything.
+    """
     view = view_of(state, rules, reported, report)
     rng = Rng(rules.seed, [member.next_index for member in state.members])
-    call = rules.mutator.on_poll if reported is None else rules.mutator.update
+    decide = rules.mutator.on_poll if poll else rules.mutator.update
     try:
-        new_state, decisions = call(state.mutator, view, rng)
+        new_state, decisions = decide(state.mutator, view, rng)
         changed = difference(state.mutator, check_plain(new_state, "mutator state"))
         births = _births(state, rules, decisions)
     except Exception as error:
@@ -134,7 +142,9 @@ def _births(state: State, rules: Rules, decisions: Sequence[Decision]) -> list[A
     births: list[AnyOp] = []
     for decision in sorted(decisions, key=lambda d: d.member):
         if not 0 <= decision.member < len(state.members):
-            raise FspopError(f"the mutator decided for member {decision.member}, which does not exist")
+            raise FspopError(
+                f"the mutator decided for member {decision.member}, which does not exist"
+            )
         member = state.members[decision.member]
         if member.status != "active" or _ended(member, rules):
             continue

@@ -6,7 +6,9 @@ from fspop.records import MutatorChanged
 
 
 def difference(old: dict[str, Any], new: dict[str, Any]) -> MutatorChanged | None:
-    """What turns `old` into `new` (nested dicts of plain data with string keys); None if nothing."""
+    """What turns `old` into `new` (nested dicts of plain data with string keys); None if
+    nothing.
+    """
     changes: list[tuple[list[str], Any]] = []
     removals: list[list[str]] = []
     _compare(old, new, [], changes, removals)

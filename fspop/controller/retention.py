@@ -1,4 +1,6 @@
-"""Which checkpoints nobody can need any more. Pure; deleting is the worker's business, afterwards."""
+"""Which checkpoints nobody can need any more. Pure; deleting is the worker's business,
+afterwards.
+"""
 
 from collections.abc import Iterable
 

@@ -25,7 +25,9 @@ def read_score(result: Any, metric: str | None = None) -> Score:
     metrics = {str(key): _recordable(item) for key, item in result.items()}
     name = metric if metric is not None else (next(iter(metrics)) if len(metrics) == 1 else None)
     if name is None:
-        return Score(None, f"evaluate() gave {sorted(metrics)}; set metric= to one of them", metrics)
+        return Score(
+            None, f"evaluate() gave {sorted(metrics)}; set metric= to one of them", metrics
+        )
     if name not in metrics:
         return Score(None, f"metric {name!r} is missing from {sorted(metrics)}", metrics)
     value, diverged = _number(result[name], f"metric {name!r}")

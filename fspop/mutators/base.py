@@ -1,4 +1,6 @@
-"""What a strategy is: settings in its constructor, all memory in its state, decisions as plain data."""
+"""What a strategy is: settings in its constructor, all memory in its state, decisions as plain
+data.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,8 +19,8 @@ class MemberView:
 
     `evaluations` ascend by step and hold the newest 64 of this generation. `checkpoints` ascend too
     and may be started from; `restart` is where the member itself would go on (its origin where it
-    has none of its own yet). `status` is active, finished or failed. `train_s` are this generation's
-    seconds of training. `step` is the highest step it reported.
+    has none of its own yet). `status` is active, finished or failed. `train_s` are this
+    generation's seconds of training. `step` is the highest step it reported.
     """
 
     index: int
@@ -35,7 +37,9 @@ class MemberView:
     @property
     def latest(self) -> Evaluation | None:
         """The newest evaluation that has a value or diverged; None before the first."""
-        return next((e for e in reversed(self.evaluations) if e.value is not None or e.diverged), None)
+        return next(
+            (e for e in reversed(self.evaluations) if e.value is not None or e.diverged), None
+        )
 
     @property
     def diverged(self) -> bool:
@@ -48,7 +52,8 @@ class View:
     """What a strategy sees: all members, and the evaluation that was just reported.
 
     `mode` is min or max. `reported` is the index of the member whose report is being committed;
-    None on a poll. `report` is that evaluation (its value None: only a checkpoint was registered).
+    None on a poll and when a member failed. `report` is that evaluation (its value None: only a
+    checkpoint was registered).
     """
 
     mode: str
@@ -60,7 +65,8 @@ class View:
 
 
 class Decision(NamedTuple):
-    """Member `member`: start a new generation from checkpoint `source` with `hparams`, because `reason`.
+    """Member `member`: start a new generation from checkpoint `source` with `hparams`, because
+    `reason`.
 
     `source` None starts from nothing. The controller makes ids, parents and records from it.
     """
@@ -83,16 +89,26 @@ class Mutator:
         """The state a run begins with."""
         return {}
 
-    def update(self, state: MutatorState, view: View, rng: Rng) -> tuple[MutatorState, list[Decision]]:
-        """Called under the lock with every report; returns the new state and what to do."""
+    def update(
+        self, state: MutatorState, view: View, rng: Rng
+    ) -> tuple[MutatorState, list[Decision]]:
+        """Called under the lock with every report, and when a member fails; returns the new state
+        and what to do.
+        """
         raise TypeError(f"{type(self).__name__} does not define update()")
 
-    def on_poll(self, state: MutatorState, view: View, rng: Rng) -> tuple[MutatorState, list[Decision]]:
-        """Called on every poll where a strategy overrides it; a strategy that does makes polls cost a commit."""
+    def on_poll(
+        self, state: MutatorState, view: View, rng: Rng
+    ) -> tuple[MutatorState, list[Decision]]:
+        """Called on every poll where a strategy overrides it; a strategy that does makes polls
+        cost a commit.
+        """
         return state, []
 
     def train_until(self, state: MutatorState, view: View, member: int) -> int | None:
-        """The step `member` must not train beyond before the next decision; None: no limit (asynchronous)."""
+        """The step `member` must not train beyond before the next decision; None: no limit
+        (asynchronous).
+        """
         return None
 
     def keeps(self, state: MutatorState) -> list[Point]:
@@ -100,7 +116,9 @@ class Mutator:
         return []
 
     def check(self, n_members: int, space: Space | None) -> None:
-        """Raises InvalidSetting where the strategy cannot work with this population; called at init."""
+        """Raises InvalidSetting where the strategy cannot work with this population; called at
+        init.
+        """
 
     @property
     def name(self) -> str:

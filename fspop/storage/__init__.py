@@ -1,4 +1,6 @@
-"""The run directory on a shared filesystem: atomic files, the lock, the log, snapshots and the fold."""
+"""The run directory on a shared filesystem: atomic files, the lock, the log, snapshots and the
+fold.
+"""
 
 from fspop.storage.base import Committed, Log
 from fspop.storage.log import FileLog

@@ -1,4 +1,6 @@
-"""Files that are whole or absent: exclusive creation, publication by link or rename, and the fsyncs."""
+"""Files that are whole or absent: exclusive creation, publication by link or rename, and the
+fsyncs.
+"""
 
 import errno
 import os
@@ -14,9 +16,13 @@ def as_fspop_error(error: OSError, path: Path, doing: str) -> FspopError:
     """The named error for an OSError that will not go away, with what a person can do about it."""
     what = f"{doing} {path}: {error.strerror or error}"
     if error.errno in FULL:
-        return DiskFull(f"{what} ({_free(path)}); free some space, nothing acknowledged is lost", path=path)
+        return DiskFull(
+            f"{what} ({_free(path)}); free some space, nothing acknowledged is lost", path=path
+        )
     if error.errno in FORBIDDEN:
-        return NotWritable(f"{what}; check owner, mode and mount options of {path.parent}", path=path)
+        return NotWritable(
+            f"{what}; check owner, mode and mount options of {path.parent}", path=path
+        )
     return StorageUnavailable(f"{what}; check the mount, then try again", path=path)
 
 
@@ -29,7 +35,9 @@ def _free(path: Path) -> str:
 
 
 def list_names(folder: Path) -> list[str]:
-    """The names in a folder. On NFS this revalidates the client's cache: always list before opening."""
+    """The names in a folder. On NFS this revalidates the client's cache: always list before
+    opening.
+    """
     return os.listdir(folder)
 
 
@@ -53,7 +61,9 @@ def write_all(fd: int, data: bytes) -> None:
 
 
 def create(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """Creates a file that must not exist and makes its content durable; on an error removes it again."""
+    """Creates a file that must not exist and makes its content durable; on an error removes it
+    again.
+    """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o664)
     try:
         try:
@@ -83,7 +93,9 @@ def remove(path: Path) -> None:
 
 
 def publish(path: Path, data: bytes, temporary: Path) -> bool:
-    """Creates `path` whole and durable. False if the name was taken already; that file is untouched."""
+    """Creates `path` whole and durable. False if the name was taken already; that file is
+    untouched.
+    """
     create(temporary, data)
     try:
         os.link(temporary, path)

@@ -25,7 +25,8 @@ class Log(Protocol):
         ...
 
     def commit(self, worker: str, build: Build) -> Committed:
-        """Appends one record with the operations `build` makes from the newest state; durable on return.
+        """Appends one record with the operations `build` makes from the newest state; durable on
+        return.
 
         `build` runs under the lock, and again from the then newest state whenever somebody else was
         first; an empty result writes nothing; what it raises passes through, with nothing written.

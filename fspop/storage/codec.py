@@ -1,4 +1,6 @@
-"""Records, snapshots and manifests as bytes: one line of JSON whose last field is a CRC over the rest."""
+"""Records, snapshots and manifests as bytes: one line of JSON whose last field is a CRC over the
+rest.
+"""
 
 import hashlib
 import json
@@ -31,7 +33,9 @@ def _tail(body: bytes) -> bytes:
 
 
 def digest(raw: bytes) -> str:
-    """What the successor of these bytes quotes as its predecessor: 16 hex digits of their SHA-256."""
+    """What the successor of these bytes quotes as its predecessor: 16 hex digits of their
+    SHA-256.
+    """
     return hashlib.sha256(raw).hexdigest()[:16]
 
 
@@ -41,15 +45,17 @@ def decode(raw: bytes, kind: type[T], path: Path) -> T:
     if raw[-_TAIL:] != _tail(body):
         _refuse_other_format(raw, path)
         raise Damaged(
-            f"{path}: its checksum does not match its {len(raw)} bytes, so it is not what was written; "
-            "restore this file from a backup (nothing was skipped or changed)",
+            f"{path}: its checksum does not match its {len(raw)} bytes, so it is not what was "
+            "written; restore this file from a backup (nothing was skipped or changed)",
             path=path,
         )
     try:
         value: T = _decoders[kind].decode(body)
     except msgspec.MsgspecError as error:
         _refuse_other_format(raw, path)
-        raise Damaged(f"{path}: intact but not a {kind.__name__.lower()}: {error}", path=path) from error
+        raise Damaged(
+            f"{path}: intact but not a {kind.__name__.lower()}: {error}", path=path
+        ) from error
     if value.format != FORMAT:
         _refuse_other_format(raw, path)
     return value
@@ -62,6 +68,7 @@ def _refuse_other_format(raw: bytes, path: Path) -> None:
         return
     if found != FORMAT:
         raise UnknownFormat(
-            f"{path}: written in format {found!r}, and this fspop reads format {FORMAT}; upgrade fspop",
+            f"{path}: written in format {found!r}, and this fspop reads format {FORMAT}; "
+            "upgrade fspop",
             path=path,
         )

@@ -1,4 +1,6 @@
-"""Folding: the state after a record, from the state before it. Pure, total, and free of strategy code."""
+"""Folding: the state after a record, from the state before it. Pure, total, and free of strategy
+code.
+"""
 
 import math
 from collections.abc import Callable, Iterable

@@ -11,10 +11,11 @@ POLL_INTERVAL_S = 0.005
 
 
 class CommitLock:
-    """flock on one never-removed file, polled because a blocking flock on NFS waits in steps of a second.
+    """flock on one never-removed file, polled because a blocking flock on NFS waits in steps of a
+    second.
 
-    A lock that cannot be had within `patience_s` (a stopped holder, a hung mount, no flock at all) is
-    gone without, and from then on tried only once per commit until it was had again.
+    A lock that cannot be had within `patience_s` (a stopped holder, a hung mount, no flock at all)
+    is gone without, and from then on tried only once per commit until it was had again.
     """
 
     def __init__(self, path: Path, patience_s: float = PATIENCE_S):
@@ -39,7 +40,9 @@ class CommitLock:
         return not self._missed
 
     def release(self) -> None:
-        """Lets the lock go, if held. An error here is the next holder's business, not the commit's."""
+        """Lets the lock go, if held. An error here is the next holder's business, not the
+        commit's.
+        """
         with contextlib.suppress(OSError):
             self._lock.release()
 

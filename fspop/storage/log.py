@@ -1,8 +1,9 @@
 """The log on a shared filesystem: lock-protected, never lock-dependent.
 
 Safety rests on `link()` to a name that must not exist, which every shared filesystem decides on the
-server. Reading follows one rule: list the log, read the bytes, then list the snapshots; bytes below the
-newest snapshot are garbage (a name freed by compaction and taken again by a process that slept).
+server. Reading follows one rule: list the log, read the bytes, then list the snapshots; bytes
+below the newest snapshot are garbage (a name freed by compaction and taken again by a process that
+slept).
 """
 
 import os
@@ -50,7 +51,9 @@ class _Attempts:
 
 
 class FileLog:
-    """The log of one run directory, as one process sees it. Shared by threads; not across a fork."""
+    """The log of one run directory, as one process sees it. Shared by threads; not across a
+    fork.
+    """
 
     def __init__(
         self,
@@ -72,12 +75,18 @@ class FileLog:
 
     # -- reading
     def refresh(self) -> State:
-        """The newest state. Raises Damaged for a gap, a bad checksum or a broken chain that stays."""
+        """The newest state. Raises Damaged for a gap, a bad checksum or a broken chain that
+        stays.
+        """
         with self._threads:
             return self._patiently(lambda: self._catch_up(None)[0])
 
-    def _catch_up(self, txn: str | None, attempted: int | None = None) -> tuple[State, Record | None]:
-        """Folds what is new; also returns the record of transaction `txn` where it turns out to exist."""
+    def _catch_up(
+        self, txn: str | None, attempted: int | None = None
+    ) -> tuple[State, Record | None]:
+        """Folds what is new; also returns the record of transaction `txn` where it turns out to
+        exist.
+        """
         for listing in range(FRESH_LISTINGS):
             if listing:
                 time.sleep(0.002 * 4**listing)
@@ -99,7 +108,9 @@ class FileLog:
         )
 
     def _catch_up_once(self, txn: str | None, attempted: int | None) -> Record | None:
-        """One listing's worth. Raises _Gap, FileNotFoundError or Damaged, all worth another listing."""
+        """One listing's worth. Raises _Gap, FileNotFoundError or Damaged, all worth another
+        listing.
+        """
         start = self._state.seq
         names = set(list_names(self._paths.log))
         new: list[bytes] = []
@@ -155,7 +166,9 @@ class FileLog:
 
     # -- writing
     def commit(self, worker: str, build: Build) -> Committed:
-        """Appends one record; see `Log.commit`. Raises DiskFull, NotWritable or StorageUnavailable."""
+        """Appends one record; see `Log.commit`. Raises DiskFull, NotWritable or
+        StorageUnavailable.
+        """
         with self._threads:
             attempts = _Attempts(self._transactions.next())
             committed = self._patiently(lambda: self._try(attempts, worker, build))
@@ -180,7 +193,9 @@ class FileLog:
     def _try_once(
         self, attempts: _Attempts, worker: str, build: Build
     ) -> Record | Committed | None:
-        """The record if it was linked (or turns out to have been), None if somebody else was first."""
+        """The record if it was linked (or turns out to have been), None if somebody else was
+        first.
+        """
         had_lock = self._lock.acquire() if self._lock else False
         temporary = None
         try:
@@ -215,7 +230,9 @@ class FileLog:
         return True
 
     def _check_tail(self, state: State) -> None:
-        """Before building on the last record: is it still what was folded? A server may have lost it."""
+        """Before building on the last record: is it still what was folded? A server may have lost
+        it.
+        """
         if state.seq <= self._snapshot or state.seq == 0:
             return
         path = self._paths.record(state.seq - 1)
@@ -225,7 +242,9 @@ class FileLog:
             raise FileNotFoundError(path)
 
     def _is_for_good(self, record: Record) -> bool:
-        """Whether a linked record counts: its name may have been freed by compaction while we slept."""
+        """Whether a linked record counts: its name may have been freed by compaction while we
+        slept.
+        """
         self._snapshot = newest_snapshot(self._paths)
         if self._snapshot <= record.seq:
             return True

@@ -1,4 +1,6 @@
-"""The in-memory twin of the file log: the same records and fold, for tests, simulations and one process."""
+"""The in-memory twin of the file log: the same records and fold, for tests, simulations and one
+process.
+"""
 
 import threading
 from pathlib import Path

@@ -20,7 +20,8 @@ def read_manifest(paths: RunPaths) -> Manifest:
         names = list_names(paths.root)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotARun(
-            f"{paths.root}: no such directory; create a run with 'fspop init FILE --dir {paths.root}'",
+            f"{paths.root}: no such directory; create a run with "
+            f"'fspop init FILE --dir {paths.root}'",
             path=paths.root,
         ) from error
     except OSError as error:
@@ -48,7 +49,9 @@ def create_folders(paths: RunPaths) -> None:
 
 
 def create_run(paths: RunPaths, manifest: Manifest) -> None:
-    """Publishes the manifest: from here on the directory is a run. Raises RunExists if it is one already."""
+    """Publishes the manifest: from here on the directory is a run. Raises RunExists if it is one
+    already.
+    """
     create_folders(paths)
     temporary = paths.root / f".run.json.{os.getpid()}.tmp"
     try:
@@ -64,14 +67,17 @@ def create_run(paths: RunPaths, manifest: Manifest) -> None:
 
 
 def check_writable(paths: RunPaths) -> None:
-    """Raises NotWritable or DiskFull unless a file can be created in the log. Leaves nothing behind."""
+    """Raises NotWritable or DiskFull unless a file can be created in the log. Leaves nothing
+    behind.
+    """
     probe = paths.log / f".probe.{os.getpid()}.{os.urandom(4).hex()}"
     try:
         create(probe, b"\n", sync=False)
     except OSError as error:
         if error.errno == errno.ENOENT:
             raise NotWritable(
-                f"{paths.log}: missing, so the run is damaged; restore it from a backup", path=paths.log
+                f"{paths.log}: missing, so the run is damaged; restore it from a backup",
+                path=paths.log,
             ) from error
         raise as_fspop_error(error, paths.log, "cannot write in") from error
     remove(probe)

@@ -32,13 +32,15 @@ def load_snapshot(paths: RunPaths, seq: int) -> State:
 
 
 def follow(state: State, raw: bytes, path: Path) -> tuple[State, Record]:
-    """Folds one record's bytes onto the state they must follow; raises Damaged where they do not."""
+    """Folds one record's bytes onto the state they must follow; raises Damaged where they do
+    not.
+    """
     record = codec.decode(raw, Record, path)
     if record.seq != state.seq or record.previous != state.digest:
         raise Damaged(
             f"{path}: does not follow record {state.seq - 1} "
-            f"(it quotes {record.previous!r}, the record is {state.digest!r}); run 'fspop status' on "
-            "another host: where it works, this client's cache is to blame",
+            f"(it quotes {record.previous!r}, the record is {state.digest!r}); run 'fspop status' "
+            "on another host: where it works, this client's cache is to blame",
             path=path,
         )
     return fold(state, record, codec.digest(raw)), record
@@ -56,7 +58,9 @@ def read_segment(paths: RunPaths, first: int, last: int) -> list[bytes]:
     try:
         lines = gzip.decompress(read(path)).splitlines(keepends=True)
     except (gzip.BadGzipFile, EOFError, ValueError) as error:
-        raise Damaged(f"{path}: does not unpack ({error}); restore it from a backup", path=path) from error
+        raise Damaged(
+            f"{path}: does not unpack ({error}); restore it from a backup", path=path
+        ) from error
     if len(lines) != last - first + 1:
         raise Damaged(f"{path}: holds {len(lines)} records", path=path)
     return lines
@@ -66,7 +70,9 @@ def history_record(paths: RunPaths, seq: int, size: int) -> Record:
     """Record `seq` as the history tells it. Only for numbers below the newest snapshot."""
     list_names(paths.history)
     first, last = segment_of(seq, size)
-    return codec.decode(read_segment(paths, first, last)[seq - first], Record, paths.segment(first, last))
+    return codec.decode(
+        read_segment(paths, first, last)[seq - first], Record, paths.segment(first, last)
+    )
 
 
 def compact(

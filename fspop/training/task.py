@@ -27,16 +27,16 @@ class Context:
 
 
 class Task(Protocol):
-    """A member's training, driven by a worker: setup, then load_state_dict where there is a checkpoint,
-    then apply_hparams, then train and evaluate in turn.
+    """A member's training, driven by a worker: setup, then load_state_dict where there is a
+    checkpoint, then apply_hparams, then train and evaluate in turn.
 
-    A task may also define `apply_hparams(hparams)`, called after every restore and whenever only the
-    hparams change, and `effective_hparams() -> mapping`, which the worker compares with what was
-    assigned. A task without `apply_hparams` takes its hparams from the context in `setup`.
+    A task may also define `apply_hparams(hparams)`, called after every restore and whenever only
+    the hparams change, and `effective_hparams() -> mapping`, which the worker compares with what
+    was assigned. A task without `apply_hparams` takes its hparams from the context in `setup`.
 
     Everything that training changes must be in `state_dict()` (plain data and tensors): a task that
-    went on and one that was restored from its checkpoint have to take the same next step. The global
-    random state is saved beside it and need not be in there.
+    went on and one that was restored from its checkpoint have to take the same next step. The
+    global random state is saved beside it and need not be in there.
     """
 
     def setup(self, context: Context) -> None:
@@ -46,7 +46,9 @@ class Task(Protocol):
         """Trains exactly `n_steps` steps."""
 
     def evaluate(self) -> float | Mapping[str, float]:
-        """A score, or metrics of which the experiment's `metric` is the score. Changes nothing that trains."""
+        """A score, or metrics of which the experiment's `metric` is the score. Changes nothing
+        that trains.
+        """
         ...
 
     def state_dict(self) -> dict[str, Any]:

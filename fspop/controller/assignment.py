@@ -1,0 +1,52 @@
+"""What a worker is told to train."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fspop.records import Checkpoint, Generation
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A member's current generation and where its training goes on from.
+
+    `params` is what was given to `set_eval` with that checkpoint (a path, or plain data); None
+    means: begin with fresh parameters. `term` is 0 for callers that hold no claim. `train_until` is
+    the step at which to wait for a decision, None without limit.
+    """
+
+    member: int
+    generation_id: str
+    step: int
+    params: Any
+    hparams: Any
+    checkpoint: Checkpoint | None = None
+    term: int = 0
+    train_until: int | None = None
+    train_s: float = 0.0
+
+    @property
+    def meta_params(self) -> Any:
+        """The hparams, by the name the population library gives them."""
+        return self.hparams
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the checkpoint is this generation's own (not its parent's, not a fresh start)."""
+        return self.checkpoint is not None and self.checkpoint.generation == self.generation_id
+
+
+def assignment(generation: Generation, term: int = 0, train_until: int | None = None) -> Assignment:
+    """The assignment that a live generation stands for."""
+    restart = generation.restart
+    return Assignment(
+        member=generation.member,
+        generation_id=generation.id,
+        step=restart.step if restart else 0,
+        params=restart.params if restart else None,
+        hparams=generation.hparams,
+        checkpoint=restart,
+        term=term,
+        train_until=train_until,
+        train_s=generation.train_s,
+    )

@@ -1,0 +1,269 @@
+"""PopulationController: the only writer of a run's log, in one process, in threads, across
+machines.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import fspop
+from fspop.controller.assignment import Assignment, assignment
+from fspop.controller.claims import Claims
+from fspop.controller.decide import Rules, mutator_ops, report_ops, with_consequences
+from fspop.controller.score import read_score
+from fspop.errors import InvalidId, InvalidSetting
+from fspop.mutators.base import Mutator
+from fspop.paths import RunPaths
+from fspop.records import (
+    FORMAT,
+    AnyOp,
+    Born,
+    Checkpoint,
+    Created,
+    Generation,
+    Manifest,
+    MutatorChanged,
+    Point,
+    Reported,
+    State,
+    check_plain,
+    parse_generation_id,
+)
+from fspop.space import Space
+from fspop.storage import Log, MemoryLog, create_run, open_log, read_manifest
+
+log = logging.getLogger("fspop.controller")
+
+
+class PopulationController:
+    """Members, their generations, and what the mutator makes of their evaluations.
+
+    The controller is no process: every caller's object folds the same log, and whoever reports also
+    decides. `PopulationController(initial_population, mutator, log_dir)` is the population
+    library's controller: worker i trains member i through `maybe_get_worker_data` and `set_eval`.
+    Without `log_dir` everything stays in memory. If `log_dir` already holds a run, that state wins
+    and `initial_population` is ignored. `open` and `create` work on run directories with a
+    manifest.
+
+    Objects may be shared by threads. Every call reads the newest state first.
+    """
+
+    def __init__(
+        self,
+        initial_population: Sequence[Any],
+        mutator: Mutator,
+        log_dir: str | Path | None = None,
+        *,
+        mode: str = "min",
+        seed: int = 0,
+        space: Space | None = None,
+    ):
+        hparams = [
+            check_plain(h, f"hparams of member {i}") for i, h in enumerate(initial_population)
+        ]
+        if not hparams:
+            raise InvalidSetting(
+                "initial_population: got no members; give the hparams of at least one"
+            )
+        if mode not in ("min", "max"):
+            raise InvalidSetting(f'mode: got {mode!r}, but it must be "min" or "max"')
+        mutator.check(len(hparams), space)
+        manifest = new_manifest(hparams, mutator, mode=mode, seed=seed, space=space)
+        if log_dir is None:
+            self._begin(manifest, mutator, space, MemoryLog())
+            return
+        paths = RunPaths(log_dir)
+        if not paths.manifest.exists():
+            create_run(paths, manifest)
+        manifest = read_manifest(paths)
+        self._begin(manifest, mutator, space, open_log(paths, manifest))
+
+    @classmethod
+    def create(
+        cls, root: str | Path, manifest: Manifest, mutator: Mutator, space: Space | None = None
+    ) -> "PopulationController":
+        """Makes `root` a run. Raises RunExists, NotWritable or DiskFull."""
+        create_run(RunPaths(root), manifest)
+        return cls.open(root, mutator, space)
+
+    @classmethod
+    def open(
+        cls, root: str | Path, mutator: Mutator, space: Space | None = None
+    ) -> "PopulationController":
+        """The controller of an existing run. Raises NotARun, UnknownFormat or Damaged."""
+        paths = RunPaths(root)
+        manifest = read_manifest(paths)
+        return cls.on_log(manifest, mutator, space, open_log(paths, manifest))
+
+    @classmethod
+    def on_log(
+        cls, manifest: Manifest, mutator: Mutator, space: Space | None, log: Log
+    ) -> "PopulationController":
+        """A controller over any log, e.g. a `MemoryLog` shared with others."""
+        self = cls.__new__(cls)
+        self._begin(manifest, mutator, space, log)
+        return self
+
+    def _begin(self, manifest: Manifest, mutator: Mutator, space: Space | None, log: Log) -> None:
+        self.manifest = manifest
+        self.log = log
+        self.rules = Rules(mutator, manifest.seed, space, manifest.total_steps)
+        lead = manifest.max_lead_steps
+        self.claims = Claims(manifest.max_deaths, manifest.report_every if lead is None else lead)
+        if self.log.refresh().seq == 0:
+            self.log.commit("init", self._first_ops)
+
+    def _first_ops(self, state: State) -> list[AnyOp]:
+        if state.seq > 0:
+            return []
+        births = [Born(i, 1, h, reason="first") for i, h in enumerate(self.manifest.hparams)]
+        memory = check_plain(self.rules.mutator.init(), "mutator state")
+        changed = [MutatorChanged(set=[([key], value) for key, value in memory.items()])]
+        return [Created(len(births), self.manifest.mode), *births, *(changed if memory else [])]
+
+    @property
+    def state(self) -> State:
+        """The newest state, read from the log."""
+        return self.log.refresh()
+
+    # -- the two calls of the population library
+    def maybe_get_worker_data(
+        self,
+        worker_id: int,
+        generation_id: str | None,
+        step: int,
+        params: Any = None,
+        meta_params: Any = None,
+    ) -> Assignment | None:
+        """What worker `worker_id` should train, or None: carry on with what it presents.
+
+        A worker that begins (or began again) presents None or "". One that presents a generation
+        nobody issued is reset; one whose generation was replaced registers where it got to
+        (`step`, `params`) and gets its member's current assignment. Raises InvalidId for a
+        worker id without a member.
+        """
+        del meta_params  # the generation's hparams are on record; accepted as the library does
+        state = self._poll()
+        member = self._member(worker_id, state)
+        if generation_id in (None, ""):
+            return assignment(member)
+        if generation_id == member.id:
+            return None
+        if not _was_issued(state, generation_id):
+            log.warning(
+                "worker %s presents unknown generation %r; it is reset", worker_id, generation_id
+            )
+            return assignment(member)
+        self._register(str(worker_id), str(generation_id), step, params)
+        return assignment(member)
+
+    def set_eval(
+        self,
+        worker_id: int,
+        generation_id: str,
+        step: int,
+        params: Any,
+        value: Any = None,
+        metrics: dict[str, Any] | None = None,
+    ) -> None:
+        """Records that a generation reached `step` with `params` and scored `value`; then decides.
+
+        Durable when it returns. `value` None registers a checkpoint whose score comes later,
+        perhaps from another process; `params` None gives only a score. A generation nobody issued
+        is ignored with a warning. The same step again replaces the score. Non-finite and
+        non-numeric values are recorded as diverged and never win.
+        """
+        if not _was_issued(self.log.refresh(), generation_id):
+            log.warning("evaluation of unknown generation %r ignored", generation_id)
+            return
+        report = self._read_report(generation_id, step, params, value, metrics)
+        self.log.commit(str(worker_id), lambda state: report_ops(state, self.rules, report))
+
+    def _read_report(
+        self, generation_id: str, step: int, params: Any, value: Any, metrics: dict[str, Any] | None
+    ) -> Reported:
+        if isinstance(step, bool) or not isinstance(step, int) or step < 0:
+            raise InvalidSetting(f"step: got {step!r}, but it must be a whole number of at least 0")
+        score = read_score(value) if value is not None else None
+        plain = _plain_params(params)
+        return Reported(
+            generation=generation_id,
+            step=step,
+            value=score.value if score else None,
+            diverged=score.diverged if score else "",
+            metrics=read_score(metrics).metrics if metrics else {},
+            checkpoint=Checkpoint(generation_id, step, plain) if plain is not None else None,
+        )
+
+    def _poll(self) -> State:
+        """The newest state, after the mutator's poll hook where the strategy has one."""
+        if type(self.rules.mutator).on_poll is Mutator.on_poll:
+            return self.log.refresh()
+        return self.log.commit("poll", self._poll_ops).state
+
+    def _poll_ops(self, state: State) -> list[AnyOp]:
+        ops = mutator_ops(state, self.rules, poll=True)
+        return with_consequences(state, self.rules, ops) if ops else []
+
+    def _member(self, worker_id: int, state: State) -> Generation:
+        if not isinstance(worker_id, int) or not 0 <= worker_id < len(state.members):
+            raise InvalidId(
+                f"worker id: got {worker_id!r}, but this population has members "
+                f"0 to {len(state.members) - 1}"
+            )
+        return state.members[worker_id].generation
+
+    def _register(self, worker: str, generation_id: str, step: int, params: Any) -> None:
+        plain = _plain_params(params)
+        checkpoint = Checkpoint(generation_id, step, plain) if plain is not None else None
+        report = Reported(generation_id, step, checkpoint=checkpoint, registered=True)
+
+        def build(state: State) -> list[AnyOp]:
+            member = parse_generation_id(generation_id)
+            assert member is not None
+            known = state.members[member[0]].presented == Point(generation_id, step)
+            return [] if known else [report]
+
+        self.log.commit(worker, build)
+
+
+def new_manifest(
+    hparams: list[Any],
+    mutator: Mutator,
+    *,
+    mode: str,
+    seed: int,
+    space: Space | None = None,
+    **settings: Any,
+) -> Manifest:
+    """The manifest of a new run with a random run id; `settings` are further fields of Manifest."""
+    return Manifest(
+        format=FORMAT,
+        run=os.urandom(6).hex(),
+        members=len(hparams),
+        mode=mode,
+        seed=seed,
+        hparams=hparams,
+        mutator={"name": mutator.name, "settings": mutator.settings()},
+        fspop=fspop.__version__,
+        created_at=round(time.time(), 3),
+        space=space.to_data() if space else {},
+        **settings,
+    )
+
+
+def _plain_params(params: Any) -> Any:
+    if isinstance(params, os.PathLike):
+        return os.fspath(params)
+    return check_plain(params, "params")
+
+
+def _was_issued(state: State, generation_id: object) -> bool:
+    """Whether this generation exists or ever did."""
+    parsed = parse_generation_id(generation_id)
+    if parsed is None or parsed[0] >= len(state.members):
+        return False
+    return 1 <= parsed[1] < state.members[parsed[0]].next_index
