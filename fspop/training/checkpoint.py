@@ -1,0 +1,148 @@
+"""Checkpoint folders: each is complete under its name or absent, and is verified before use."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from fspop.errors import Damaged, FspopError, StorageUnavailable
+from fspop.training import state_file
+from fspop.training.durable import HashedFile, fsync_folder, make_folder, write_error
+
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp\Z")
+
+
+class SavedCheckpoint(NamedTuple):
+    """What a record says about a checkpoint: its size, and the sha256 (hex) of its one file."""
+
+    size_bytes: int
+    digest: str
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> SavedCheckpoint:
+    """Writes `state` to `folder`, durably: when this returns, a power cut cannot take it back.
+
+    The folder's parent is made where missing, nothing above it: a run directory that is gone stays
+    gone. Saving again what the folder already holds is accepted; other content raises Damaged. A
+    process that dies in here leaves a temporary beside `folder` (see `temporary_for`), never half a
+    checkpoint. Raises DiskFull (nothing is left behind), NotARun, NotWritable, StorageUnavailable,
+    and TaskError for a state that is not tensors and plain data.
+    """
+    name = state_file.file_name(state)
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        make_folder(folder.parent)
+        os.mkdir(temporary)
+        saved = _write(temporary / name, state)
+        fsync_folder(temporary)
+        _publish(temporary, folder, saved.digest)
+    except OSError as error:
+        raise write_error(error, folder) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # gone already where the rename came through
+    return saved
+
+
+def load_checkpoint(
+    folder: Path, digest: str | None = None, map_location: Any = "cpu"
+) -> dict[str, Any]:
+    """The state saved in `folder`, its digest compared first where one is given.
+
+    Raises Damaged, naming the file, for what is missing, incomplete, altered, a symlink, or not
+    loadable without executing it; StorageUnavailable where the filesystem fails.
+    """
+    try:
+        with _opened(folder) as file:
+            if digest is not None:
+                _check_digest(file, digest, "its content is not what was saved")
+            return state_file.read_state(str(file.name), file, map_location)
+    except OSError as error:
+        raise _read_error(error, folder) from error
+
+
+def temporary_for(name: str) -> str | None:
+    """The folder name that a temporary called `name` was meant for; None for any other name."""
+    match = _TEMPORARY.match(name)
+    return match[1] if match else None
+
+
+def _write(path: Path, state: dict[str, Any]) -> SavedCheckpoint:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    file = HashedFile(fd)
+    try:
+        state_file.write_state(path.name, state, file)
+        os.fsync(fd)
+    except RuntimeError:
+        if file.error:  # torch's writer goes on to complain about the half file it has
+            raise file.error from None
+        raise
+    finally:
+        os.close(fd)
+    return SavedCheckpoint(file.size_bytes, file.sha256.hexdigest())
+
+
+def _publish(temporary: Path, folder: Path, digest: str) -> None:
+    try:
+        os.rename(temporary, folder)
+    except OSError:
+        # It is there from an earlier attempt, or the reply to this rename was lost.
+        if folder.name not in os.listdir(folder.parent):
+            raise
+        with _opened(folder) as file:
+            _check_digest(file, digest, "another checkpoint is there under this name")
+    fsync_folder(folder.parent)
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[BinaryIO]:
+    """The one file of a checkpoint; no symlink is followed, no device or pipe opened."""
+    os.listdir(folder.parent)  # a network filesystem's client may remember that it was not there
+    folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        name = _content_name(folder, os.listdir(folder_fd))
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        file_fd = os.open(name, flags, dir_fd=folder_fd)
+    finally:
+        os.close(folder_fd)
+    with open(folder / name, "rb", opener=lambda *_: file_fd) as file:
+        if not stat.S_ISREG(os.fstat(file_fd).st_mode):
+            raise _damaged(folder / name, "it is not a regular file")
+        yield file
+
+
+def _content_name(folder: Path, names: list[str]) -> str:
+    found = sorted({state_file.JSON_FILE, state_file.TORCH_FILE} & set(names))
+    if len(found) != 1:
+        raise _damaged(folder, f"it holds {' and '.join(found) or 'no state'}, not one state file")
+    return found[0]
+
+
+def _check_digest(file: BinaryIO, digest: str, what: str) -> None:
+    found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    if found != digest:
+        raise _damaged(Path(file.name), f"{what}: sha256 {found[:16]}…, expected {digest[:16]}…")
+    file.seek(0)
+
+
+def _read_error(error: OSError, folder: Path) -> FspopError:
+    if error.errno == errno.ENOENT:
+        return _damaged(folder, "it does not exist, or lost its file")
+    if error.errno in (errno.ENOTDIR, errno.ELOOP):
+        return _damaged(folder, "it is, or holds, a symlink or another kind of file")
+    what = f"reading {folder}: {error.strerror or error}"
+    return StorageUnavailable(f"{what}; check the mount, then try again", path=str(folder))
+
+
+def _damaged(path: Path, why: str) -> Damaged:
+    return Damaged(
+        f"{path}: damaged checkpoint ({why}); restore it from a copy, or remove it so that "
+        "training goes on from an older one",
+        path=str(path),
+    )
