@@ -70,7 +70,11 @@ def imported(tree, package):
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
+            yield from ((a.name, node.lineno) for a in node.names if a.name != "fspop" or a.asname)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "fspop":
+            if node.attr not in LIGHT_NAMES:  # `import fspop` itself costs nothing
+                full = f"fspop.{node.attr}"
+                yield (full if is_module(full) else "fspop"), node.lineno
         elif isinstance(node, ast.ImportFrom):
             base = package.split(".")[: len(package.split(".")) - node.level + 1]
             base = ".".join([*(base if node.level else []), *filter(None, [node.module])])
@@ -127,6 +131,7 @@ def test_every_file_of_the_package_has_a_room():
         ("fspop.report.table", "from fspop import Experiment"),
         ("fspop.report.table", "import importlib\nimportlib.import_module('fspop.worker.loop')"),
         ("fspop.cli.status", "import torch.nn as nn"),
+        ("fspop.report.table", "import fspop\nprint(fspop.Experiment)"),
         ("fspop", "import fspop.worker"),
     ],
 )
@@ -139,6 +144,7 @@ def test_an_arrow_not_drawn_is_found(module, source):
     [
         ("fspop.records", "from fspop.errors import InvalidId\nimport msgspec"),
         ("fspop.controller.create", "from fspop import __version__, paths"),
+        ("fspop.controller.create", "import fspop\nprint(fspop.__version__)"),
         ("fspop.storage.log", "from . import lock"),
         ("fspop.worker.loop", "import torch\nfrom fspop.training.task import Task"),
         ("fspop.cli.run", "def f():\n    from fspop.launch import Supervisor"),
