@@ -52,7 +52,8 @@ def test_the_instance_is_the_worker_id_and_nothing_else_is_needed():
 
 
 def test_the_watchdog_is_slower_than_the_stall_timeout():
-    assert int(settings()["Service"]["WatchdogSec"].removesuffix("min")) * 60 > Experiment.stall_timeout_s
+    minutes = int(settings()["Service"]["WatchdogSec"].removesuffix("min"))
+    assert minutes * 60 > Experiment.stall_timeout_s
 
 
 def test_every_setting_is_explained():
