@@ -137,7 +137,8 @@ def _as_data(value: Any) -> Any:
         settings = {f.name: _as_data(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"name": type(value).__name__, "settings": settings}
     if callable(value):
-        return {"function": f"{value.__module__}:{value.__qualname__}"}
+        named = value if hasattr(value, "__qualname__") else type(value)  # e.g. a functools.partial
+        return {"function": f"{named.__module__}:{named.__qualname__}"}
     return check_plain(value, "setting")
 
 

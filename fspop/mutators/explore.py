@@ -1,0 +1,116 @@
+"""Explore rules: how hparams change when a member copies another one."""
+
+import dataclasses
+import inspect
+import random
+from typing import Any
+
+from fspop.errors import InvalidSetting
+from fspop.mutators.base import MutateFn
+from fspop.records import check_plain
+from fspop.space import (
+    FACTORS,
+    RESAMPLE_PROBABILITY,
+    Factors,
+    Space,
+    check_factors,
+    check_probability,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Perturb:
+    """Each hparam of the run's space is resampled with the probability, else perturbed in bounds.
+
+    factors: a number is multiplied by one of the two. This never leaves 0, so where a domain of
+    floats holds 0 only the resampling does. See Jaderberg et al. 2017, arXiv:1711.09846.
+    """
+
+    factors: Factors = FACTORS
+    resample_probability: float = RESAMPLE_PROBABILITY
+
+    def __post_init__(self) -> None:
+        check_factors(self.factors, "Perturb.factors")
+        check_probability(self.resample_probability, "Perturb.resample_probability")
+        object.__setattr__(self, "factors", tuple(self.factors))
+
+
+Explore = Perturb | MutateFn
+
+
+def explore(rule: Explore, hparams: Any, space: Space | None, rng: random.Random) -> Any:
+    """New hparams from `hparams`, which are not modified.
+
+    A function is called as `rule(hparams)`, or with `rng` where it takes a parameter of that name
+    or a second one without a default. Its result is clipped to the space where the run has one.
+    A run whose random numbers come from elsewhere than `rng` does not repeat itself.
+    Raises InvalidSetting where the result is None, no plain data, or lacks a key of the space.
+    """
+    if isinstance(rule, Perturb):
+        return _perturb(rule, hparams, space, rng)
+    given = check_plain(hparams, "hparams")
+    keywords, positional = _wants_rng(rule)
+    result = rule(given, *[rng] * positional, **({"rng": rng} if keywords else {}))
+    if result is None:
+        raise InvalidSetting(f"{_name(rule)}: returned None; return the new hparams")
+    plain = check_plain(result, f"result of {_name(rule)}")
+    return space.clip(plain) if space is not None else plain
+
+
+def resampled(rule: Explore) -> Explore:
+    """The rule for hparams that are known to be bad: Perturb draws all of them anew."""
+    return (
+        dataclasses.replace(rule, resample_probability=1.0) if isinstance(rule, Perturb) else rule
+    )
+
+
+def check_explore(rule: Any, where: str) -> None:
+    """Raises InvalidSetting unless `rule` is a Perturb or a function of hparams and maybe rng."""
+    if isinstance(rule, Perturb):
+        return
+    if not callable(rule) or isinstance(rule, type):
+        raise InvalidSetting(
+            f"{where}: got {rule!r}; give Perturb(...) or a function of the hparams"
+        )
+    keywords, positional = _wants_rng(rule)
+    try:
+        signature = inspect.signature(rule)
+    except (TypeError, ValueError):
+        return  # a builtin that does not say what it takes
+    try:
+        signature.bind(*[None] * (1 + positional), **({"rng": None} if keywords else {}))
+    except TypeError as error:
+        raise InvalidSetting(
+            f"{where}: got {_name(rule)}{signature}; it must take (hparams) or (hparams, rng)"
+        ) from error
+
+
+def check_space(rule: Explore, where: str, space: Space | None) -> None:
+    """Raises InvalidSetting where `rule` needs a space and the run has none."""
+    if isinstance(rule, Perturb) and space is None:
+        raise InvalidSetting(
+            f"{where}: got no function and the run has no space; give it one of them"
+        )
+
+
+def _perturb(rule: Perturb, hparams: Any, space: Space | None, rng: random.Random) -> Any:
+    check_space(rule, "explore", space)
+    assert space is not None
+    return space.perturb(hparams, rng, rule.factors, rule.resample_probability)
+
+
+def _wants_rng(rule: MutateFn) -> tuple[bool, int]:
+    """(as a keyword, how many more positional arguments): how `rule` wants its random numbers."""
+    try:
+        parameters = list(inspect.signature(rule).parameters.values())
+    except (TypeError, ValueError):
+        return False, 0
+    named = next((p for p in parameters if p.name == "rng"), None)
+    if named is not None and named.kind is not named.POSITIONAL_ONLY:
+        return True, 0
+    by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return False, int(len(by_place) > 1 and by_place[1].default is inspect.Parameter.empty)
+
+
+def _name(rule: MutateFn) -> str:
+    return str(getattr(rule, "__qualname__", type(rule).__qualname__))
