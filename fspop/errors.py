@@ -19,6 +19,7 @@ FspopError                       70  a bug: please report it
 │   ├── StorageUnavailable       75  the filesystem kept failing for longer than the patience
 │   └── Fenced                   75  somebody else took this worker's member over
 └── TaskError                    70  the user's task failed
+    ├── TaskRaised               70  it raised; the exception is the cause
     └── HparamsNotApplied        70  a hyperparameter in effect differs from the one assigned
 """
 
@@ -118,6 +119,10 @@ class Fenced(TryLater):
 
 class TaskError(FspopError):
     """The user's task failed."""
+
+
+class TaskRaised(TaskError):
+    """The user's task raised; the exception is this one's cause."""
 
 
 class HparamsNotApplied(TaskError):

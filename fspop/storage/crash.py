@@ -21,9 +21,9 @@ POINTS = (
     "compact.snapshot",
     "compact.cleaning",
     "compact.cleaned",
-    "checkpoint.written",
-    "checkpoint.renamed",
-    "checkpoint.synced",
+    "worker.claimed",
+    "worker.restored",
+    "worker.saved",
     "worker.reported",
     "worker.deleting",
 )

@@ -1,0 +1,1 @@
+"""The daemon that claims a member, trains it, reports, and survives being killed."""

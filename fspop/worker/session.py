@@ -1,0 +1,200 @@
+"""One task in training: set up, restored, verified, trained in short stretches, saved."""
+
+import contextlib
+import inspect
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from fspop.controller.assignment import Assignment
+from fspop.controller.score import read_score
+from fspop.errors import HparamsNotApplied, TaskRaised
+from fspop.paths import RunPaths
+from fspop.records import Checkpoint, Reported, parse_generation_id
+from fspop.seeds import derive_seed
+from fspop.storage.crash import reach
+from fspop.training import random_state
+from fspop.training.checkpoint import load_checkpoint, save_checkpoint
+from fspop.training.task import Context, Task
+
+STRETCH_S = 0.25
+"""How long one call of train() should take, so that signals and swaps are seen in time."""
+
+
+@contextlib.contextmanager
+def user_code(doing: str) -> Iterator[None]:
+    """Turns whatever the user's code raises into TaskRaised, so that it is told from our own
+    errors.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise TaskRaised(f"{doing}: {type(error).__name__}: {error}") from error
+
+
+class Session:
+    """A task on one generation. The global random state belongs to it only while it trains."""
+
+    def __init__(
+        self,
+        paths: RunPaths,
+        make_task: Callable[[], Task],
+        held: Assignment,
+        *,
+        seed: int,
+        device: str = "cpu",
+        data: str | None = None,
+        threads: int = 1,
+        total_steps: int | None = None,
+        metric: str | None = None,
+    ):
+        self._paths = paths
+        with user_code("constructing the task"):
+            self._task = make_task()
+        self._metric = metric
+        self._device = device
+        self.held = held
+        self.step = held.step
+        self.train_s = held.train_s if held.resumes else 0.0
+        self.steps_per_s = 0.0
+        self.saved: Checkpoint | None = held.checkpoint if held.resumes else None
+        parsed = parse_generation_id(held.generation_id)
+        assert parsed is not None
+        self._seeds = (seed, *parsed)
+        context = Context(
+            member=held.member,
+            generation=held.generation_id,
+            hparams=held.hparams,
+            seed=derive_seed(*self._seeds, "task"),
+            step=held.step,
+            total_steps=total_steps,
+            device=device,
+            data=data,
+            threads=threads,
+        )
+        self._begin(context)
+
+    def _begin(self, context: Context) -> None:
+        """Sets up, restores, then applies the hparams over whatever the checkpoint brought back."""
+        random_state.seed_all(derive_seed(*self._seeds, "setup"))
+        loaded = self._load()
+        with user_code("setup"):
+            self._task.setup(context)
+        if loaded is not None:
+            with user_code("load_state_dict"):
+                self._task.load_state_dict(loaded["task"])
+        apply_hparams(self._task, self.held.hparams)
+        random_state.seed_all(derive_seed(*self._seeds, "train"))
+        if loaded is not None and self.held.resumes:
+            random_state.restore(loaded["random"], self._device)
+        self._random = random_state.capture(self._device)
+        reach("worker.restored")
+
+    def _load(self) -> dict[str, Any] | None:
+        checkpoint = self.held.checkpoint
+        if checkpoint is None:
+            return None
+        folder = self._paths.checkpoint(checkpoint.generation, checkpoint.step, checkpoint.term)
+        return load_checkpoint(folder, checkpoint.digest or None, map_location=self._device)
+
+    def carries_on(self, held: Assignment) -> bool:
+        """Whether this live state is what `held` starts from; then the session goes on with it."""
+        same = held.generation_id == self.held.generation_id and held.checkpoint == self.saved
+        if same and self.step == held.step:
+            self.held = held
+            return True
+        return False
+
+    def train(self, n_steps: int, on_stretch: Callable[[], bool]) -> bool:
+        """Trains up to `n_steps`; after each short stretch asks whether to go on. False: it broke
+        off.
+        """
+        random_state.restore(self._random, self._device)
+        target = self.step + n_steps
+        goes_on = True
+        while self.step < target and goes_on:
+            self._stretch(min(target - self.step, self._stretch_steps()))
+            goes_on = on_stretch()
+        self._random = random_state.capture(self._device)
+        return goes_on
+
+    def _stretch_steps(self) -> int:
+        return max(1, int(STRETCH_S * self.steps_per_s))
+
+    def _stretch(self, n_steps: int) -> None:
+        begun_s = time.perf_counter()
+        with user_code("train"):
+            self._task.train(n_steps)
+        elapsed_s = time.perf_counter() - begun_s
+        self.step += n_steps
+        self.train_s += elapsed_s
+        self.steps_per_s = n_steps / max(elapsed_s, 1e-6)
+
+    def evaluate(self) -> dict[str, Any]:
+        """The fields of a report that an evaluation gives: value, metrics, diverged."""
+        random_state.restore(self._random, self._device)
+        with user_code("evaluate"):
+            score = read_score(self._task.evaluate(), self._metric)
+        self._random = random_state.capture(self._device)
+        return {"value": score.value, "metrics": score.metrics, "diverged": score.diverged}
+
+    def save(self) -> Checkpoint:
+        """A durable checkpoint of this moment, under this claim's term. Raises DiskFull and
+        others.
+        """
+        generation, term = self.held.generation_id, self.held.term
+        folder = self._paths.checkpoint(generation, self.step, term)
+        with user_code("state_dict"):
+            state = {"task": self._task.state_dict(), "random": self._random}
+        saved = save_checkpoint(folder, state)
+        reach("worker.saved")
+        self.saved = Checkpoint(
+            generation=generation,
+            step=self.step,
+            params=self._paths.relative(folder),
+            size_bytes=saved.size_bytes,
+            digest=saved.digest,
+            term=term,
+        )
+        return self.saved
+
+    def report(self, checkpoint: Checkpoint, **score: Any) -> Reported:
+        """What to record about this moment."""
+        return Reported(
+            generation=self.held.generation_id,
+            step=self.step,
+            checkpoint=checkpoint,
+            train_s=round(self.train_s, 6),
+            **score,
+        )
+
+
+def apply_hparams(task: Any, hparams: Any) -> None:
+    """Applies hparams to a task that takes them so, and proves that they are in effect.
+
+    Raises HparamsNotApplied where `effective_hparams()` shows another value than the one assigned.
+    """
+    if callable(getattr(task, "apply_hparams", None)):
+        with user_code("apply_hparams"):
+            task.apply_hparams(hparams)
+    if not callable(getattr(task, "effective_hparams", None)):
+        return
+    with user_code("effective_hparams"):
+        in_effect = dict(task.effective_hparams())
+    for name, effective in in_effect.items():
+        if isinstance(hparams, Mapping) and name in hparams and not same(effective, hparams[name]):
+            raise HparamsNotApplied(
+                f"hparam {name!r}: assigned {hparams[name]!r}, but {effective!r} is in effect in "
+                f"{type(task).__name__}; check its apply_hparams ({inspect.getfile(type(task))})",
+                name=name,
+            )
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equality of hparams, numbers up to the rounding of a float."""
+    if isinstance(a, int | float) and isinstance(b, int | float) and not isinstance(a, bool):
+        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-15)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
