@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items):
 
 
 class SkipReport:
-    """Counts skipped tests and modules by reason, shows them, fails the session for forbidden ones."""
+    """Counts skipped tests and modules by reason; fails the session for forbidden ones."""
 
     def __init__(self, allowed):
         self.allowed = allowed

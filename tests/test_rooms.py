@@ -20,6 +20,7 @@ ROOMS = {
     "mutators": 4,
     "controller": 5,
     "experiment": 5,
+    "experiment_code": 5,
     "training": 6,
     "networks": 7,
     "worker": 8,
@@ -54,8 +55,9 @@ MAY_USE_TORCH = {6, 7, 8}
 
 def room_of(module):
     """The room of a dotted module name inside the package."""
-    parts = module.split(".")
-    return ROOMS[parts[1] if len(parts) > 1 else ""]
+    name = module.partition("fspop.")[2].partition(".")[0]
+    assert name in ROOMS, f"{module} has no room: add it to ROOMS and to docs/concepts.md"
+    return ROOMS[name]
 
 
 def is_module(module):
