@@ -58,13 +58,10 @@ def load_checkpoint(
     Raises Damaged, naming the file, for what is missing, incomplete, altered, a symlink, or not
     loadable without executing it; StorageUnavailable where the filesystem fails.
     """
-    try:
-        with _opened(folder) as file:
-            if digest is not None:
-                _check_digest(file, digest, "its content is not what was saved")
-            return state_file.read_state(str(file.name), file, map_location)
-    except OSError as error:
-        raise _read_error(error, folder) from error
+    with _opened(folder) as file:
+        if digest is not None:
+            _check_digest(file, digest, "its content is not what was saved")
+        return state_file.read_state(str(file.name), file, map_location)
 
 
 def temporary_for(name: str) -> str | None:
@@ -102,8 +99,17 @@ def _publish(temporary: Path, folder: Path, digest: str) -> None:
 
 @contextlib.contextmanager
 def _opened(folder: Path) -> Iterator[BinaryIO]:
-    """The one file of a checkpoint; no symlink is followed, no device or pipe opened."""
-    os.listdir(folder.parent)  # a network filesystem's client may remember that it was not there
+    """The one file of a checkpoint; an OSError, also of the reading, becomes the error it means."""
+    try:
+        os.listdir(folder.parent)  # a network filesystem may remember that it was not there
+        with _open_content(folder) as file:
+            yield file
+    except OSError as error:
+        raise _read_error(error, folder) from error
+
+
+def _open_content(folder: Path) -> BinaryIO:
+    # No symlink is followed, and no device or pipe waited for.
     folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         name = _content_name(folder, os.listdir(folder_fd))
@@ -111,10 +117,11 @@ def _opened(folder: Path) -> Iterator[BinaryIO]:
         file_fd = os.open(name, flags, dir_fd=folder_fd)
     finally:
         os.close(folder_fd)
-    with open(folder / name, "rb", opener=lambda *_: file_fd) as file:
-        if not stat.S_ISREG(os.fstat(file_fd).st_mode):
-            raise _damaged(folder / name, "it is not a regular file")
-        yield file
+    file = open(folder / name, "rb", opener=lambda *_: file_fd)
+    if not stat.S_ISREG(os.fstat(file_fd).st_mode):
+        file.close()
+        raise _damaged(folder / name, "it is not a regular file")
+    return file
 
 
 def _content_name(folder: Path, names: list[str]) -> str:

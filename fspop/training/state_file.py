@@ -28,6 +28,7 @@ _UNREADABLE = (
     RuntimeError,
     TypeError,
     ValueError,
+    Warning,
     pickle.PickleError,
     struct.error,
 )
@@ -70,8 +71,8 @@ def read_state(path: str, file: BinaryIO, map_location: Any) -> dict[str, Any]:
     try:
         state = json.load(file) if path.endswith(JSON_FILE) else _load_torch(file, map_location)
     except _UNREADABLE as error:
-        if type(error).__name__ == "OutOfMemoryError":
-            raise
+        if type(error).__name__ in ("OutOfMemoryError", "AcceleratorError"):
+            raise  # the GPU's trouble, not the file's
         raise _damaged(path, str(error).splitlines()[0] if str(error) else repr(error)) from error
     if not isinstance(state, dict):
         raise _damaged(path, f"it holds a {_type_name(state)} where a dict was written")
@@ -83,6 +84,9 @@ def _load_torch(file: BinaryIO, map_location: Any) -> Any:
     # tensors still live in its pages, and a network filesystem answers that with SIGBUS.
     import torch
 
+    if file.read(4) != b"PK\x03\x04":  # torch would fall back to older formats, never written here
+        raise ValueError("not a torch archive")
+    file.seek(0)
     return torch.load(file, map_location=map_location, weights_only=True)
 
 
