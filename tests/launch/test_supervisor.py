@@ -97,12 +97,16 @@ def test_a_final_exit_code_is_not_restarted(supervise, code):
     assert [(e.kind, e.exit_code) for e in events] == [("started", None), ("ended", code)]
 
 
-def test_deaths_after_a_long_life_do_not_add_up(supervise):
-    program = "import os, time; time.sleep(.1); os.kill(os.getpid(), 9)"
-    supervisor = supervise(program, max_quick_deaths=2, quick_s=0.01)
-    seen = []
-    until(lambda: seen.extend(supervisor.poll()) or len(seen) >= 8, "four deaths")
-    assert {e.kind for e in seen} == {"started", "died"}
+def test_a_long_life_starts_the_count_of_quick_deaths_anew(supervise, tmp_path):
+    program = f"""
+        import pathlib, time
+        lives = pathlib.Path({str(tmp_path)!r}, "lives")
+        lives.write_text((lives.read_text() if lives.exists() else "") + "x")
+        time.sleep(0.5 if len(lives.read_text()) == 2 else 0)
+        raise SystemExit(70)
+    """
+    supervisor = supervise(textwrap.dedent(program), max_quick_deaths=2, quick_s=0.5)
+    assert [e.kind for e in events_until_idle(supervisor)].count("died") == 3
 
 
 def test_the_pause_before_a_restart_doubles(supervise):
@@ -140,7 +144,7 @@ def test_a_killed_supervisor_takes_its_workers_along(tmp_path):
         import sys, time
         from pathlib import Path
         from fspop.launch import Supervisor
-        command = [sys.executable, "-c", {SLEEP!r}]
+        command = [sys.executable, "-c", "print('up', flush=True); " + {SLEEP!r}]
         supervisor = Supervisor(lambda i: command, 2, lambda i: Path({str(tmp_path)!r}, str(i)))
         supervisor.poll()
         print(*supervisor.pids.values(), flush=True)
@@ -149,6 +153,7 @@ def test_a_killed_supervisor_takes_its_workers_along(tmp_path):
     command = [sys.executable, "-c", textwrap.dedent(program)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         pids = [int(pid) for pid in process.stdout.readline().split()]
+        until(lambda: all((tmp_path / str(i)).read_text() for i in (0, 1)), "both workers up")
         process.kill()
     assert len(pids) == 2
     until(lambda: not any(alive(pid) for pid in pids), "both workers gone")
