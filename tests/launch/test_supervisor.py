@@ -102,10 +102,10 @@ def test_a_long_life_starts_the_count_of_quick_deaths_anew(supervise, tmp_path):
         import pathlib, time
         lives = pathlib.Path({str(tmp_path)!r}, "lives")
         lives.write_text((lives.read_text() if lives.exists() else "") + "x")
-        time.sleep(0.5 if len(lives.read_text()) == 2 else 0)
+        time.sleep(1.6 if len(lives.read_text()) == 2 else 0)
         raise SystemExit(70)
     """
-    supervisor = supervise(textwrap.dedent(program), max_quick_deaths=2, quick_s=0.5)
+    supervisor = supervise(textwrap.dedent(program), max_quick_deaths=2, quick_s=1.5)
     assert [e.kind for e in events_until_idle(supervisor)].count("died") == 3
 
 
