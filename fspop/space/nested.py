@@ -60,6 +60,7 @@ class Space:
         check_probability(resample_probability, "resample_probability")
 
         def change(domain: Domain, value: Any) -> Any:
+            value = domain.clip(value)  # a wrong value is an error, resampled or not
             if rng.random() < resample_probability:
                 return domain.sample(rng)
             return domain.perturb(value, rng, factors)
