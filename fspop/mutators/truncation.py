@@ -19,8 +19,8 @@ FRUITLESS_RESCUES = 10
 """After so many rescues in a row that led to no score, a member is rescued no more."""
 
 Entry = dict[str, Any]
-"""What the state holds of a member: the `generation` it was last seen in, where that was `ready` the
-last time, its seconds `before_s` this generation, its `scores`, and the `rescues` in a row."""
+"""What the state holds of a member: the `generation` it was last seen in, where that was `ready`
+the last time, its seconds `before_s` this generation, its `scores`, and its `rescues` in a row."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class TruncationSelection(Mutator):
     A member is ready when it reports a score `interval` after it was ready the last time. It is
     then compared with the others' newest scores at an equal or lower step. Among the worst
     `fraction` (at least one) it copies a random one of the best `fraction`, and explores from that
-    one's hparams; else it goes on as it is. Nobody waits. Fewer than two comparable members: no decision.
+    one's hparams; else it goes on as it is. Fewer than two comparable members: no decision.
 
     fraction: above 0 and up to 0.5. explore: Perturb, or `f(hparams)` or `f(hparams, rng)`.
     burn_in: no comparing before a member has trained so much. time_unit: of interval and burn_in,
