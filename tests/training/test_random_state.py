@@ -2,12 +2,15 @@ import json
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy
 import pytest
 import torch
 
 from fspop.training import random_state
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +65,12 @@ def test_a_fresh_process_goes_on_with_the_same_numbers():
         " [*torch.randn(3).tolist(), *torch.rand(20).tolist()]]))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], input=state, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        input=state,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert json.loads(done.stdout) == draw()
 
@@ -84,7 +92,7 @@ def test_only_what_is_imported_is_captured():
         "import numpy; random_state.seed_all(1)\n"
         "assert list(random_state.capture()) == ['python', 'numpy']\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 @pytest.mark.gpu
