@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from fspop.errors import Damaged, InvalidSetting
+from fspop.errors import Damaged, InvalidSetting, UsageError
 from fspop.training.lr_select import METHODS, NEEDS_ACCURACY, LRRange, Selection, Sweep
 from fspop.training.lr_sweep import LossFn, Sweeper, rising
 from fspop.training.no_trace import no_trace
@@ -140,18 +140,30 @@ class LRFinder:
         return make_schedule(cls, **{**{each: found[_ENDS[each]] for each in known}, **settings})
 
     def plot(self, path: str | PathLike[str]) -> None:
-        """Draws smooth loss and accuracy over the learning rate, with the range, into an image."""
-        found = self.range()
+        """Draws smooth loss and accuracy over the learning rate into an image.
+
+        The range is shaded where there is one: without, the picture shows why.
+        """
+        found = self._maybe_range()
         curves = {"smooth loss": self.sweep.smooth_losses, "accuracy": self.sweep.accuracies}
         shown = {label: values for label, values in curves.items() if values}
         figure = new_figure(figsize=(8, 3.5 * len(shown)))
         for row, (label, values) in enumerate(shown.items(), 1):
             axes = figure.add_subplot(len(shown), 1, row, xscale="log", ylabel=label)
             axes.plot(self.sweep.learning_rates, values)
-            axes.axvspan(*found, alpha=0.2, label=f"{found.lr_min:.2g} to {found.lr_max:.2g}")
             axes.set_xlabel("learning rate")
-            axes.legend()
+            if found is not None:
+                axes.axvspan(*found, alpha=0.2, label=f"{found.lr_min:.2g} to {found.lr_max:.2g}")
+                axes.legend()
         save_figure(figure, path)
+
+    def _maybe_range(self) -> LRRange | None:
+        try:
+            return self.range()
+        except (InvalidSetting, UsageError):
+            if not self.sweep.learning_rates:
+                raise
+            return None
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -7,7 +7,7 @@ from tensorboardX import SummaryWriter
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from fspop.errors import Damaged, InvalidSetting, TaskError
+from fspop.errors import Damaged, InvalidSetting, TaskError, UsageError
 from fspop.training.lr_finder import LogFinder, LRFinder
 from fspop.training.schedules import DecayToEpoch, EpochSet, Triangular, WarmRestart
 
@@ -279,6 +279,16 @@ def test_the_sweep_is_drawn(swept, tmp_path):
     pytest.importorskip("matplotlib")
     swept.plot(tmp_path / "finder.png")
     assert (tmp_path / "finder.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_sweep_without_a_range_is_drawn_too_but_no_sweep_is_not(swept, tmp_path):
+    pytest.importorskip("matplotlib")
+    pointless = LRFinder(lr_min_factor=1.0)
+    with pytest.raises(UsageError, match="no sweep"):
+        pointless.plot(tmp_path / "none.png")
+    pointless.sweep = swept.sweep
+    pointless.plot(tmp_path / "some.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["some.png"]
 
 
 def test_scalars_reach_a_writer(tmp_path):
