@@ -185,6 +185,20 @@ def test_the_donor_is_drawn_from_all_of_the_top():
     assert donors == {"m005.g0000", "m006.g0000"}
 
 
+def test_everybody_in_the_bottom_fraction_copies_not_only_the_last():
+    p = population(n=4, fraction=0.5)
+    reported(p, [0.1, 0.7, 0.8], step=5)
+    (born,) = p.report(3, 10, 0.5)
+    assert born.reason.startswith("ranked 3 of 4")
+
+
+def test_a_copy_that_has_not_reported_yet_is_no_donor_beside_one_that_has():
+    for seed in range(10):
+        p = population(n=4, fraction=0.5, seed=seed)
+        reported(p, [4.0, 3.0, 1.0])  # member 1 becomes a copy of member 0, with new hparams
+        assert [born.hparams for born in p.report(3, 10, 0.5)] == [plus_one(0)]
+
+
 def test_the_state_stays_small_however_long_the_run_is():
     p = population(n=2)
     for step in range(1, 1000):
