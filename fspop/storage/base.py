@@ -35,14 +35,22 @@ class Log(Protocol):
 
 
 class Transactions:
-    """Names this process's transactions: `<incarnation>.<count>`, never repeated."""
+    """Names this process's transactions: `<incarnation>.<count>`, never repeated, also not by a
+    forked child: who finds its own name in the log believes that record to be its own.
+    """
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
         self.incarnation = os.urandom(6).hex()
         self._count = 0
 
     def next(self) -> str:
         """A name no transaction had before."""
+        if self._pid != os.getpid():
+            self._begin()
         self._count += 1
         return f"{self.incarnation}.{self._count}"
 

@@ -2,6 +2,7 @@
 
 `FSPOP_CRASH_AT=commit.linked` makes the process kill itself (-9) the first time it gets there,
 `commit.linked:3` the third time, `commit.linked%20` each time with a chance of 1 in 20.
+`FSPOP_STOP_AT` stops it there in the same way, until somebody sends SIGCONT.
 """
 
 import os
@@ -29,23 +30,37 @@ POINTS = (
 )
 """Every name that `reach` is called with."""
 
-_armed = os.environ.get("FSPOP_CRASH_AT", "")
-_name, _, _count = _armed.partition(":")
-_name, _, _chance = _name.partition("%")
-_left = int(_count or 1)
-_dice = random.Random(os.getpid())
+
+class _Trigger:
+    """What an environment variable asks for: a signal, a point, and when."""
+
+    def __init__(self, variable: str, number: signal.Signals):
+        name, _, count = os.environ.get(variable, "").partition(":")
+        self.name, _, chance = name.partition("%")
+        self._left = int(count or 1)
+        self._chance = int(chance or 0)
+        self._signal = number
+        self._dice = random.Random(os.getpid())
+
+    def pull(self) -> None:
+        """Counts one arrival at the point; sends the signal if it is the one."""
+        if self._chance:
+            due = self._dice.randrange(self._chance) == 0
+        else:
+            self._left -= 1
+            due = self._left == 0
+        if due:
+            os.kill(os.getpid(), self._signal)
+
+
+_triggers = [
+    _Trigger("FSPOP_CRASH_AT", signal.SIGKILL),
+    _Trigger("FSPOP_STOP_AT", signal.SIGSTOP),
+]
 
 
 def reach(point: str) -> None:
-    """Declares that `point` was reached; kills the process if a test asked for that."""
-    global _left
-    if point != _name:
-        return
-    if _chance:
-        if _dice.randrange(int(_chance)):
-            return
-    else:
-        _left -= 1
-        if _left > 0:
-            return
-    os.kill(os.getpid(), signal.SIGKILL)
+    """Declares that `point` was reached; kills or stops the process if a test asked for that."""
+    for trigger in _triggers:
+        if trigger.name == point:
+            trigger.pull()

@@ -1,6 +1,7 @@
 """The commit lock: it keeps contention low, and nothing is unsafe without it."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,18 +20,25 @@ class CommitLock:
     """
 
     def __init__(self, path: Path, patience_s: float = PATIENCE_S):
+        self._path = path
+        self._patience_s = patience_s
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._missed = False
         self._lock = FileLock(
-            path,
+            self._path,
             mode=0o664,
             poll_interval=POLL_INTERVAL_S,
             fallback_to_soft=False,
             thread_local=False,
         )
-        self._patience_s = patience_s
-        self._missed = False
 
     def acquire(self) -> bool:
         """Whether the lock was had; False means: go on without it."""
+        if self._pid != os.getpid():
+            self._begin()  # a forked child: filelock refuses a lock made by its parent
         timeout = 0.0 if self._missed else self._patience_s
         try:
             self._lock.acquire(timeout=timeout)

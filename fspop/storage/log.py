@@ -1,9 +1,7 @@
 """The log on a shared filesystem: lock-protected, never lock-dependent.
 
 Safety rests on `link()` to a name that must not exist, which every shared filesystem decides on the
-server. Reading follows one rule: list the log, read the bytes, then list the snapshots; bytes
-below the newest snapshot are garbage (a name freed by compaction and taken again by a process that
-slept).
+server, and on the reader's rule that names below the newest snapshot are garbage.
 """
 
 import os
@@ -13,46 +11,36 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from fspop.errors import Damaged, FspopError, NotARun
+from fspop.errors import Damaged
 from fspop.paths import RunPaths
-from fspop.records import AnyOp, Record, State
-from fspop.storage import codec
-from fspop.storage.atomic import FULL, as_fspop_error, create, list_names, read, remove, sync_folder
-from fspop.storage.base import Build, Committed, Transactions, next_record
+from fspop.records import AnyOp, State
+from fspop.storage.atomic import FULL, as_fspop_error, create, remove, sync_folder
+from fspop.storage.base import Build, Committed, Transactions
+from fspop.storage.chain import Prepared, prepare
 from fspop.storage.crash import reach
 from fspop.storage.lock import CommitLock
-from fspop.storage.snapshot import compact, follow, history_record, load_snapshot, newest_snapshot
+from fspop.storage.reader import Attempts, LogReader
+from fspop.storage.snapshot import compact, history_record, newest_snapshot
 
 T = TypeVar("T")
 
-FRESH_LISTINGS = 5
-"""So many listings in a row must show a gap before it counts as damage."""
 PATIENCE_S = 30.0
 """How long errors that a server's restart explains are retried."""
+MIN_TRIES = 5
+"""And how often at least: a process may have been stopped for longer than that."""
 
 
-class _Gap(Exception):
-    """A listing shows a record whose predecessor it does not show."""
+class _FromBuild(Exception):
+    """An OSError of the caller's `build`, kept apart from those of the storage."""
 
-
-class _Attempts:
-    """The tries of one commit: all share a transaction's name, each has a temporary of its own."""
-
-    def __init__(self, txn: str):
-        self.txn = txn
-        self.seq: int | None = None
-        self.count = 0
-
-    def begin(self, seq: int) -> int:
-        """The number of the attempt at record `seq` that begins now."""
-        self.seq = seq
-        self.count += 1
-        return self.count
+    def __init__(self, error: OSError):
+        super().__init__(error)
+        self.error = error
 
 
 class FileLog:
-    """The log of one run directory, as one process sees it. Shared by threads; not across a
-    fork.
+    """The log of one run directory, as one process sees it. Shared by threads; a forked child may
+    go on with its copy unless another thread was using it at the time.
     """
 
     def __init__(
@@ -69,151 +57,71 @@ class FileLog:
         self._lock = CommitLock(paths.lock) if use_lock else None
         self._threads = threading.RLock()
         self._transactions = Transactions()
-        self._state = State()
-        self._recent: dict[int, bytes] = {}
-        self._snapshot = 0
+        self._reader = LogReader(paths, records_per_segment)
 
-    # -- reading
     def refresh(self) -> State:
         """The newest state. Raises Damaged for a gap, a bad checksum or a broken chain that
         stays.
         """
         with self._threads:
-            return self._patiently(lambda: self._catch_up(None)[0])
+            return self._patiently(self._reader.catch_up)
 
-    def _catch_up(
-        self, txn: str | None, attempted: int | None = None
-    ) -> tuple[State, Record | None]:
-        """Folds what is new; also returns the record of transaction `txn` where it turns out to
-        exist.
-        """
-        for listing in range(FRESH_LISTINGS):
-            if listing:
-                time.sleep(0.002 * 4**listing)
-            try:
-                mine = self._catch_up_once(txn, attempted)
-                return self._state, mine
-            except FileNotFoundError as error:
-                self._check_still_there(error)  # else: compacted between listing and reading
-            except _Gap:
-                pass
-            except Damaged:
-                self._forget()
-                if listing + 1 == FRESH_LISTINGS:
-                    raise
-        raise Damaged(
-            f"{self._paths.log}: record {self._state.seq} is missing though later ones exist; "
-            "restore the folder from a backup (nothing was changed)",
-            path=self._paths.log,
-        )
-
-    def _catch_up_once(self, txn: str | None, attempted: int | None) -> Record | None:
-        """One listing's worth. Raises _Gap, FileNotFoundError or Damaged, all worth another
-        listing.
-        """
-        start = self._state.seq
-        names = set(list_names(self._paths.log))
-        new: list[bytes] = []
-        while self._paths.record(start + len(new)).name in names:
-            new.append(read(self._paths.record(start + len(new))))
-        self._snapshot = newest_snapshot(self._paths)
-        if self._snapshot > start:
-            return self._jump(self._snapshot, txn, attempted)
-        last = max((n for n in map(RunPaths.record_seq, names) if n is not None), default=-1)
-        if last >= start + len(new):
-            raise _Gap
-        if last < start - 1 and self._snapshot < start:
-            self._forget()  # the server lost what it had promised: begin again from what it has
-            return self._catch_up_once(txn, attempted)
-        return self._fold_all(new, txn)
-
-    def _jump(self, snapshot: int, txn: str | None, attempted: int | None) -> Record | None:
-        """Goes on from a snapshot; an attempt below it is in the history or was never a record."""
-        self._state = load_snapshot(self._paths, snapshot)
-        self._recent.clear()
-        if attempted is not None and attempted < snapshot:
-            found = history_record(self._paths, attempted, self._size)
-            if found.txn == txn:
-                return found
-        return self._catch_up_once(txn, attempted)
-
-    def _check_still_there(self, error: FileNotFoundError) -> None:
-        folders = (self._paths.log, self._paths.snapshots)
-        if error.filename and Path(error.filename) in folders:
-            raise NotARun(
-                f"{self._paths.root}: the run directory is gone; nothing was created in its place",
-                path=self._paths.root,
-            ) from error
-
-    def _fold_all(self, new: list[bytes], txn: str | None) -> Record | None:
-        mine = None
-        for raw in new:
-            path = self._paths.record(self._state.seq)
-            state, record = follow(self._state, raw, path)
-            self._remember(state, raw)
-            if record.txn == txn:
-                mine = record
-        return mine
-
-    def _remember(self, state: State, raw: bytes) -> None:
-        self._recent[self._state.seq] = raw
-        self._recent.pop(self._state.seq - 2 * self._size, None)
-        self._state = state
-
-    def _forget(self) -> None:
-        self._state = State()
-        self._recent.clear()
-
-    # -- writing
     def commit(self, worker: str, build: Build) -> Committed:
         """Appends one record; see `Log.commit`. Raises DiskFull, NotWritable or
         StorageUnavailable.
         """
         with self._threads:
-            attempts = _Attempts(self._transactions.next())
-            committed = self._patiently(lambda: self._try(attempts, worker, build))
+            attempts = Attempts(self._transactions.next())
+            try:
+                committed = self._patiently(lambda: self._try(attempts, worker, build))
+            except _FromBuild as raised:
+                raise raised.error from None
             reach("commit.acknowledged")
             self._compact_when_due(committed)
             return committed
 
-    def _try(self, attempts: _Attempts, worker: str, build: Build) -> Committed:
-        """Tries until somebody's record with this transaction's name is in the log for good."""
+    def _try(self, attempts: Attempts, worker: str, build: Build) -> Committed:
+        """Tries until this transaction's record is in the log for good."""
         while True:
-            record = self._try_once(attempts, worker, build)
-            if record is None:
-                continue
-            if isinstance(record, Committed):
-                return record
+            linked = None if attempts.found else self._try_once(attempts, worker, build)
+            if isinstance(linked, Committed):
+                return linked
+            if linked is None and attempts.found is None:
+                continue  # somebody else was first
             sync_folder(self._paths.log)
             reach("commit.synced")
-            if self._is_for_good(record):
-                self._catch_up(None)
-                return Committed(self._state, record)
+            if linked is None and attempts.found:
+                return Committed(self._reader.state, attempts.found)
+            if linked and self._is_for_good(linked):
+                self._reader.advance(linked.state, linked.raw)
+                return Committed(linked.state, linked.record)
 
     def _try_once(
-        self, attempts: _Attempts, worker: str, build: Build
-    ) -> Record | Committed | None:
-        """The record if it was linked (or turns out to have been), None if somebody else was
-        first.
+        self, attempts: Attempts, worker: str, build: Build
+    ) -> Prepared | Committed | None:
+        """What was linked, or the state where there is nothing to say; None: somebody was first, or
+        an earlier attempt turned out to have been linked.
         """
-        had_lock = self._lock.acquire() if self._lock else False
+        had_lock = self._acquire()
         temporary = None
         try:
             reach("commit.locked")
-            state, mine = self._catch_up(attempts.txn, attempts.seq)
-            if mine:
-                return mine
-            self._check_tail(state)
-            ops: Sequence[AnyOp] = build(state)
+            state = self._reader.catch_up(attempts)
+            if attempts.found:
+                return None
+            if not self._reader.tail_stands():
+                self._reader.forget()
+                return None
+            ops = _operations(build, state)
             if not ops:
                 return Committed(state, None)
-            record = next_record(state, attempts.txn, worker, ops)
-            raw = codec.encode(record)
+            path = self._paths.record(state.seq)
+            prepared = prepare(state, attempts.txn, worker, ops, path)
             reach("commit.built")
-            temporary = self._paths.attempt(record.seq, attempts.txn, attempts.begin(record.seq))
-            create(temporary, raw)
+            temporary = self._paths.attempt(state.seq, attempts.txn, attempts.begin(state.seq))
+            create(temporary, prepared.raw)
             reach("commit.written")
-            return record if self._link(temporary, record.seq) else None
+            return prepared if _link(temporary, path) else None
         finally:
             if had_lock and self._lock:
                 self._lock.release()
@@ -221,60 +129,59 @@ class FileLog:
             if temporary:
                 remove(temporary)
 
-    def _link(self, temporary: Path, seq: int) -> bool:
-        try:
-            os.link(temporary, self._paths.record(seq))
-        except FileExistsError:
+    def _acquire(self) -> bool:
+        if self._lock is None:
             return False
-        reach("commit.linked")
-        return True
+        self._reader.check_there()
+        return self._lock.acquire()
 
-    def _check_tail(self, state: State) -> None:
-        """Before building on the last record: is it still what was folded? A server may have lost
-        it.
-        """
-        if state.seq <= self._snapshot or state.seq == 0:
-            return
-        path = self._paths.record(state.seq - 1)
-        if codec.digest(read(path)) != state.digest:
-            self._forget()
-            self._catch_up(None)
-            raise FileNotFoundError(path)
-
-    def _is_for_good(self, record: Record) -> bool:
+    def _is_for_good(self, linked: Prepared) -> bool:
         """Whether a linked record counts: its name may have been freed by compaction while we
         slept.
         """
-        self._snapshot = newest_snapshot(self._paths)
-        if self._snapshot <= record.seq:
+        record = linked.record
+        if newest_snapshot(self._paths) <= record.seq:
             return True
         return history_record(self._paths, record.seq, self._size).txn == record.txn
 
     # -- trouble
     def _patiently(self, call: Callable[[], T]) -> T:
         """Retries errors that a restarting server explains, then raises the named error."""
-        deadline = time.monotonic() + self._patience_s
-        pause_s = 0.005
+        deadline, tries = time.monotonic() + self._patience_s, 0
         while True:
             try:
                 return call()
-            except FspopError:
-                raise
             except OSError as error:
                 named = as_fspop_error(error, Path(error.filename or self._paths.log), "cannot use")
-                if error.errno in FULL or time.monotonic() > deadline:
+                tries += 1
+                if error.errno in FULL or (time.monotonic() > deadline and tries >= MIN_TRIES):
                     raise named from error
-                time.sleep(pause_s)
-                pause_s = min(2 * pause_s, 0.5)
+                time.sleep(min(0.005 * 2**tries, 0.5))
 
     # -- compaction
     def _compact_when_due(self, committed: Committed) -> None:
         if committed.record is None:
             return
         after = committed.record.seq + 1
-        if after % max(1, self._size // 8) or after - self._snapshot < self._size:
+        if after % max(1, self._size // 8) or after - self._reader.snapshot < self._size:
             return
         try:
-            compact(self._paths, after, self._size, self._transactions.next(), self._recent.get)
+            compact(self._paths, after, self._size, self._transactions.next(), self._reader.recent)
         except (OSError, Damaged):
             pass  # the commit stands; whoever commits next tries again
+
+
+def _operations(build: Build, state: State) -> Sequence[AnyOp]:
+    try:
+        return build(state)
+    except OSError as error:
+        raise _FromBuild(error) from error
+
+
+def _link(temporary: Path, path: Path) -> bool:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    reach("commit.linked")
+    return True

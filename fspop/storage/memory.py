@@ -6,9 +6,8 @@ import threading
 from pathlib import Path
 
 from fspop.records import State
-from fspop.storage import codec
-from fspop.storage.base import Build, Committed, Transactions, next_record
-from fspop.storage.snapshot import follow
+from fspop.storage.base import Build, Committed, Transactions
+from fspop.storage.chain import follow, prepare
 
 
 class MemoryStore:
@@ -41,6 +40,8 @@ class MemoryLog:
             ops = build(state)
             if not ops:
                 return Committed(state, None)
-            record = next_record(state, self._transactions.next(), worker, ops)
-            self.store.records.append(codec.encode(record))
-            return Committed(self.refresh(), record)
+            path = Path(f"memory/{state.seq}")
+            prepared = prepare(state, self._transactions.next(), worker, ops, path)
+            self.store.records.append(prepared.raw)
+            self._state = prepared.state
+            return Committed(prepared.state, prepared.record)

@@ -1,23 +1,45 @@
 """Snapshots and history: the folded past, published whole under never-reused names."""
 
 import gzip
-import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 
 from fspop.errors import Damaged
 from fspop.paths import RunPaths
 from fspop.records import Record, State
 from fspop.storage import codec
 from fspop.storage.atomic import list_names, publish, read, remove, sync_folder
+from fspop.storage.chain import follow
 from fspop.storage.crash import reach
-from fspop.storage.fold import fold
+
+
+def newest_record(names: Sequence[str]) -> int:
+    """The highest number among the names of records (or snapshots), -1 where there is none.
+
+    Names of one width sort as their numbers do, and temporaries, with their dot, before all digits;
+    so one look at the last name is enough unless somebody left a strange file there.
+    """
+    newest = RunPaths.record_seq(max(names, default=""))
+    if newest is not None:
+        return newest
+    return max((n for n in map(RunPaths.record_seq, names) if n is not None), default=-1)
+
+
+def read_listed(paths: RunPaths, start: int, names: Sequence[str]) -> list[bytes]:
+    """The records from `start` on, up to the first that is not among `names` or is gone again."""
+    listed = set(names)
+    new: list[bytes] = []
+    while (path := paths.record(start + len(new))).name in listed:
+        try:
+            new.append(read(path))
+        except FileNotFoundError:
+            break
+    return new
 
 
 def newest_snapshot(paths: RunPaths) -> int:
     """The number of the newest snapshot, 0 where there is none; records below it are history."""
-    numbers = (paths.record_seq(name) for name in list_names(paths.snapshots))
-    return max((n for n in numbers if n is not None), default=0)
+    return max(0, newest_record(list_names(paths.snapshots)))
 
 
 def load_snapshot(paths: RunPaths, seq: int) -> State:
@@ -31,21 +53,6 @@ def load_snapshot(paths: RunPaths, seq: int) -> State:
     return state
 
 
-def follow(state: State, raw: bytes, path: Path) -> tuple[State, Record]:
-    """Folds one record's bytes onto the state they must follow; raises Damaged where they do
-    not.
-    """
-    record = codec.decode(raw, Record, path)
-    if record.seq != state.seq or record.previous != state.digest:
-        raise Damaged(
-            f"{path}: does not follow record {state.seq - 1} "
-            f"(it quotes {record.previous!r}, the record is {state.digest!r}); run 'fspop status' "
-            "on another host: where it works, this client's cache is to blame",
-            path=path,
-        )
-    return fold(state, record, codec.digest(raw)), record
-
-
 def segment_of(seq: int, size: int) -> tuple[int, int]:
     """(first, last) of the history segment that holds record `seq`."""
     first = seq // size * size
@@ -57,7 +64,7 @@ def read_segment(paths: RunPaths, first: int, last: int) -> list[bytes]:
     path = paths.segment(first, last)
     try:
         lines = gzip.decompress(read(path)).splitlines(keepends=True)
-    except (gzip.BadGzipFile, EOFError, ValueError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError, ValueError) as error:
         raise Damaged(
             f"{path}: does not unpack ({error}); restore it from a backup", path=path
         ) from error
@@ -103,19 +110,16 @@ def compact(
 
 def _publish(paths: RunPaths, state: State, lines: list[bytes], txn: str) -> None:
     sync_folder(paths.log)
-    segment = paths.segment(state.seq - len(lines), state.seq - 1)
+    first = state.seq - len(lines)
+    segment = paths.segment(first, state.seq - 1)
     packed = gzip.compress(b"".join(lines), compresslevel=6, mtime=0)
-    if not publish(segment, packed, _temporary(segment, txn)):
+    if not publish(segment, packed, paths.attempt(first, txn, 1)):
         sync_folder(segment.parent)
     reach("compact.segment")
     snapshot = paths.snapshot(state.seq)
-    if not publish(snapshot, codec.encode(state), _temporary(snapshot, txn)):
+    if not publish(snapshot, codec.encode(state), paths.attempt(first, txn, 2)):
         sync_folder(snapshot.parent)
     reach("compact.snapshot")
-
-
-def _temporary(path: Path, txn: str) -> Path:
-    return path.with_name(f".{path.name}.{txn}.{os.getpid()}.tmp")
 
 
 def _clean(paths: RunPaths, base: int, seq: int) -> None:
@@ -135,18 +139,31 @@ def _clean(paths: RunPaths, base: int, seq: int) -> None:
 
 
 def read_records(paths: RunPaths, size: int) -> Iterator[Record]:
-    """Every record of a run, in order, up to where the log ends for now. Takes no lock."""
+    """Every record of a run, in order, up to where the log ends for now. Takes no lock.
+
+    Raises Damaged where one is missing between others.
+    """
     seq = 0
-    for name in sorted(list_names(paths.history)):
-        segment = paths.segment_range(name)
-        if segment is not None and segment[0] == seq:
-            path = paths.history / name
-            for raw in read_segment(paths, *segment):
-                yield codec.decode(raw, Record, path)
-            seq = segment[1] + 1
-    numbers = (paths.record_seq(name) for name in list_names(paths.log))
-    for number in sorted(n for n in numbers if n is not None and n >= seq):
-        try:
-            yield codec.decode(read(paths.record(number)), Record, paths.record(number))
-        except FileNotFoundError:  # compacted since the listing
-            yield history_record(paths, number, size)
+    while True:
+        for raw in _read_history(paths, seq, size):
+            yield codec.decode(raw, Record, paths.record(seq))
+            seq += 1
+        names = list_names(paths.log)
+        new = read_listed(paths, seq, names)
+        if newest_snapshot(paths) > seq:
+            continue  # compacted meanwhile: what was read may be garbage, the history is not
+        if newest_record(names) >= seq + len(new):
+            raise Damaged(f"{paths.log}: record {seq + len(new)} is missing", path=paths.log)
+        for raw in new:
+            yield codec.decode(raw, Record, paths.record(seq))
+            seq += 1
+        return
+
+
+def _read_history(paths: RunPaths, seq: int, size: int) -> Iterator[bytes]:
+    """The records from `seq` on as far as the history goes."""
+    names = set(list_names(paths.history))
+    while paths.segment(*segment_of(seq, size)).name in names:
+        first, last = segment_of(seq, size)
+        yield from read_segment(paths, first, last)[seq - first :]
+        seq = last + 1
