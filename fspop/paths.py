@@ -9,6 +9,7 @@ _DIGITS = 12
 _RECORD = re.compile(r"(\d{12})\.json\Z")
 _SEGMENT = re.compile(r"(\d{12})-(\d{12})\.jsonl\.gz\Z")
 _HEARTBEAT = re.compile(r"(.+)\.([0-9a-f]{8})\.json\Z")
+_BEFORE = re.compile(r"\.(run\.json|experiment)\.\w+\.tmp\Z")
 _STEP = re.compile(r"step-(\d{9,})\.t(\d+)\Z")
 
 
@@ -21,6 +22,7 @@ class RunPaths:
         self.root = Path(root)
         self.manifest = self.root / "run.json"
         self.experiment = self.root / "experiment"
+        self.init_lock = self.root / ".init.lock"
         self.controller = self.root / "controller"
         self.lock = self.controller / "lock"
         self.log = self.controller / "log"
@@ -41,6 +43,20 @@ class RunPaths:
             self.workers,
             self.logs,
         ]
+
+    # -- before it is a run
+    def manifest_attempt(self, token: str) -> Path:
+        """The temporary that becomes the manifest."""
+        return self.root / f".run.json.{token}.tmp"
+
+    def staged_experiment(self, token: str) -> Path:
+        """Where one init puts the experiment's code before it is known to be good."""
+        return self.root / f".experiment.{token}.tmp"
+
+    def is_part_of_init(self, name: str) -> bool:
+        """Whether a name in the root is one that an init makes before it publishes the manifest."""
+        folders = {self.experiment.name, *(p.name for p in self.folders() if p.parent == self.root)}
+        return name in folders or name == self.init_lock.name or bool(_BEFORE.match(name))
 
     # -- the log
     def record(self, seq: int) -> Path:

@@ -53,7 +53,7 @@ def create_run(paths: RunPaths, manifest: Manifest) -> None:
     already.
     """
     create_folders(paths)
-    temporary = paths.root / f".run.json.{os.getpid()}.tmp"
+    temporary = paths.manifest_attempt(os.urandom(4).hex())
     try:
         new = publish(paths.manifest, codec.encode(manifest), temporary)
     except OSError as error:

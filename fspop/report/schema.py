@@ -1,0 +1,118 @@
+"""The documented schema of `fspop status --json`.
+
+Within one `format` fields are added, never renamed. Times are seconds since 1970. Ages in seconds
+compare the clock of whoever wrote with the reader's: for the eye, never for a decision.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from fspop.records import Claim
+
+FORMAT = 1
+
+
+class Place(Struct, frozen=True):
+    """A generation at a step."""
+
+    generation: str
+    step: int
+
+
+class BestStatus(Struct, frozen=True):
+    """The best evaluation so far. `checkpoint` is an absolute path, None where none was saved."""
+
+    value: float
+    generation: str
+    step: int
+    hparams: Any
+    checkpoint: str | None
+
+
+class MemberStatus(Struct, frozen=True):
+    """One member and its current generation.
+
+    `status` is what the log says: active, finished or failed. `state` is the word for a reader: a
+    holder's own word for what it does (training, restoring, saving, ...), or diverged, claimed (no
+    heartbeat yet), worker silent, worker dead, waiting (for the others), free, finished, failed.
+
+    `value` is the newest score, `best` the best one of this generation's newest 64; `diverged` says
+    why the newest evaluation does not count. `step` is the last one reported, `live_step` where the
+    holder says it is. `failures` and `deaths` count since the last checkpoint.
+    """
+
+    member: int
+    generation: str
+    status: str
+    state: str
+    step: int
+    value: float | None
+    best: float | None
+    diverged: str
+    hparams: Any
+    parent: Place | None
+    reason: str
+    checkpoint: str | None
+    train_s: float
+    claim: Claim | None
+    worker: str | None
+    host: str | None
+    heartbeat_age_s: float | None
+    live_step: int | None
+    steps_per_s: float | None
+    failures: int
+    deaths: int
+    error: str
+    traceback: str
+
+
+class WorkerStatus(Struct, frozen=True):
+    """One worker process that has joined and not left. `state`: alive, silent or dead (proven)."""
+
+    worker: str
+    incarnation: str
+    state: str
+    host: str
+    pid: int
+    since: float
+    doing: str
+    device: str
+    member: int | None
+    heartbeat_age_s: float | None
+    versions: dict[str, str]
+
+
+class RunStatus(Struct, frozen=True):
+    """A run at one moment.
+
+    `state` is created (nothing recorded yet), training, idle (no live worker) or finished.
+    `records` counts transactions, `age_s` is the time since the last one. `failing` is the
+    mutator's error while it fails. `space` holds the declared domains.
+    """
+
+    format: int
+    name: str
+    dir: str
+    run: str
+    state: str
+    mode: str
+    seed: int
+    total_steps: int | None
+    finished: int
+    failed: int
+    records: int
+    evaluations: int
+    decisions: int
+    created_at: float
+    updated_at: float
+    age_s: float
+    fspop: str
+    mutator: dict[str, Any]
+    space: dict[str, Any]
+    experiment: dict[str, Any] | None
+    failing: str
+    failing_traceback: str
+    best: BestStatus | None
+    members: list[MemberStatus]
+    workers: list[WorkerStatus]

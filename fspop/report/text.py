@@ -1,0 +1,153 @@
+"""A run's status as words: numbers, ages, table cells and the lines around the table. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fspop.report.schema import MemberStatus, RunStatus
+
+GAP = 2  # spaces between two columns
+
+
+class Column(NamedTuple):
+    """One column: its title, its cells, and whether they are numbers (set flush right).
+
+    `rank` 0 is always shown; the others in this order, as far as there is room.
+    """
+
+    title: str
+    cells: list[str]
+    number: bool = False
+    rank: int = 0
+
+    @property
+    def width(self) -> int:
+        """Characters of the widest entry."""
+        return max(len(text) for text in (self.title, *self.cells))
+
+
+class Table(NamedTuple):
+    """The columns that fit, in order, and the titles of those that do not."""
+
+    columns: list[Column]
+    left_out: list[str]
+
+
+def number(value: float | None, digits: int = 6) -> str:
+    """A number for a cell; a dash for none."""
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+def age(seconds: float | None) -> str:
+    """A duration with one unit: 4s, 12m, 5h, 3d; a dash for none."""
+    if seconds is None:
+        return "-"
+    for size, unit, limit in ((1, "s", 120), (60, "m", 7200), (3600, "h", 172_800)):
+        if seconds < limit:
+            return f"{int(seconds / size)}{unit}"
+    return f"{int(seconds / 86_400)}d"
+
+
+def flat(hparams: Any, prefix: str = "") -> dict[str, Any]:
+    """Hparams by dotted name; anything but a dict goes under "hparams"."""
+    if not isinstance(hparams, Mapping):
+        return {prefix.rstrip(".") or "hparams": hparams}
+    found: dict[str, Any] = {}
+    for key, value in hparams.items():
+        found |= flat(value, f"{prefix}{key}.")
+    return found
+
+
+def short(value: Any) -> str:
+    """A hyperparameter for a cell."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value)
+    return text if len(text) <= 14 else f"{text[:11]}..."
+
+
+def varying(members: Sequence[MemberStatus]) -> dict[str, list[Any]]:
+    """By dotted name, the hparams that are not the same in all members; "" where one has none."""
+    rows = [flat(m.hparams) for m in members]
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row.get(name, "") for row in rows] for name in names}
+    return {n: c for n, c in columns.items() if any(value != c[0] for value in c)}
+
+
+def table(status: RunStatus, width: int) -> Table:
+    """The members' table in at most `width` characters, where the columns that must be there
+    allow it.
+    """
+    columns = _columns(status)
+    kept: set[int] = set()
+    used = -GAP
+    for i in sorted(range(len(columns)), key=lambda i: columns[i].rank):
+        if columns[i].rank == 0 or used + GAP + columns[i].width <= width:
+            kept.add(i)
+            used += GAP + columns[i].width
+    left_out = [c.title for i, c in enumerate(columns) if i not in kept]
+    return Table([c for i, c in enumerate(columns) if i in kept], left_out)
+
+
+def _columns(status: RunStatus) -> list[Column]:
+    members = status.members
+    several_hosts = len({m.host for m in members if m.host}) > 1
+    return [
+        Column("member", [str(m.member) for m in members], number=True),
+        Column("generation", [m.generation for m in members]),
+        Column("step", [str(m.step) for m in members], number=True),
+        Column("value", [number(m.value) for m in members], number=True),
+        Column("best", [number(m.best) for m in members], number=True, rank=4),
+        *_hparam_columns(members),
+        Column("worker", [m.worker or "-" for m in members]),
+        Column("host", [m.host or "-" for m in members], rank=2 if several_hosts else 6),
+        Column("age", [age(m.heartbeat_age_s) for m in members], number=True, rank=1),
+        Column("state", [m.state for m in members]),
+    ]
+
+
+def _hparam_columns(members: Sequence[MemberStatus]) -> list[Column]:
+    """The first two are worth more than the rest."""
+    return [
+        Column(name, [short(v) for v in values], not isinstance(values[0], str), 3 if i < 2 else 5)
+        for i, (name, values) in enumerate(varying(members).items())
+    ]
+
+
+def headline(status: RunStatus) -> str:
+    """One line on the run."""
+    steps = f", {status.total_steps} steps" if status.total_steps else ""
+    done = [f"{status.finished} of {len(status.members)} members finished"]
+    if status.failed:
+        done.append(f"{status.failed} failed")
+    best = status.best
+    return ", ".join(
+        [
+            f"{status.name} (run {status.run}, {status.mode}{steps}): {status.state}",
+            *done,
+            f"{status.evaluations} evaluations",
+            f"{status.decisions} decisions",
+            f"best {number(best.value)} ({best.generation} at {best.step})" if best else "no score",
+            f"last record {age(status.age_s)} ago",
+        ]
+    )
+
+
+def troubles(status: RunStatus) -> list[str]:
+    """What somebody should look at, a line each."""
+    lines = []
+    if status.failing:
+        lines.append(f"FAILING: the mutator raises {status.failing}; no decision until that ends")
+    for m in status.members:
+        if m.status == "failed":
+            lines.append(f"member {m.member} FAILED: {m.error}")
+        elif m.failures:
+            lines.append(f"member {m.member} raised {m.failures} times in a row: {m.error}")
+        elif m.diverged:
+            lines.append(f"member {m.member} diverged: {m.diverged}")
+    for w in status.workers:
+        if w.state != "alive":
+            lines.append(
+                f"worker {w.worker} on {w.host}, process {w.pid}, is {w.state}"
+                f" (heartbeat {age(w.heartbeat_age_s)} old)"
+            )
+    return lines
