@@ -13,6 +13,7 @@ from fspop.records import (
     Member,
     MemberFailed,
     Process,
+    Released,
     State,
 )
 from fspop.storage.fold import apply
@@ -100,6 +101,19 @@ def choose(free: list[Member], home: int | None, claims: Claims) -> Member | Non
         if member.index == home and member.generation.step - least <= claims.max_lead_steps:
             return member
     return min(free, key=lambda m: (m.generation.step, m.index))
+
+
+def release_ops(state: State, incarnation: str) -> list[AnyOp]:
+    """The releases of every member this worker process holds.
+
+    For a process about to claim, which holds none as far as it knows: a claim whose commit ended in
+    an error may have been recorded after all, and would keep its member from everybody.
+    """
+    return [
+        Released(member.index, member.claim.term)
+        for member in state.members
+        if member.claim and member.claim.incarnation == incarnation
+    ]
 
 
 def claim_op(member: Member, process: Process) -> Claimed:

@@ -3,6 +3,10 @@
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
+from typing import Any
+
+import msgspec
 
 from fspop.controller.patch import difference
 from fspop.controller.retention import retirable
@@ -15,6 +19,7 @@ from fspop.records import (
     Evaluation,
     Finished,
     Member,
+    MutatorChanged,
     MutatorFailed,
     Point,
     Reported,
@@ -45,11 +50,21 @@ class Rules:
 
         A strategy that fails holds nobody: its members train on and each report asks it again.
         """
-        if state.mutator_error:
-            return [self.total_steps for _ in state.members]
-        view = view_of(state, self)
-        wanted = (self.mutator.train_until(state.mutator, view, m.index) for m in state.members)
-        return [_lower(limit, self.total_steps) for limit in wanted]
+        if not state.mutator_error:
+            view, memory = view_of(state, self), _copy(state.mutator)
+            try:
+                wanted = [self.mutator.train_until(memory, view, m.index) for m in state.members]
+                return [_lower(limit, self.total_steps) for limit in wanted]
+            except Exception:  # the next report records it
+                pass
+        return [self.total_steps for _ in state.members]
+
+
+def _copy(plain: Any) -> Any:
+    """A copy of plain data for user code, which may modify what it is given in spite of the rule:
+    the folded state must stay what the log says.
+    """
+    return msgspec.to_builtins(plain)
 
 
 def _lower(a: int | None, b: int | None) -> int | None:
@@ -60,7 +75,12 @@ def describe_error(error: BaseException) -> tuple[str, str]:
     """(one line, the end of the traceback) of an exception that user code raised."""
     text = str(error).strip().splitlines()
     line = f"{type(error).__name__}: {text[0][:300] if text else ''}".rstrip(": ")
-    return line, "".join(traceback.format_exception(error))[-TRACEBACK_LENGTH:]
+    return writable(line), writable("".join(traceback.format_exception(error))[-TRACEBACK_LENGTH:])
+
+
+def writable(text: str) -> str:
+    """`text` as JSON can hold it: file names in messages may carry lone surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def view_of(
@@ -76,7 +96,7 @@ def _member_view(member: Member) -> MemberView:
     return MemberView(
         index=member.index,
         generation=generation.id,
-        hparams=generation.hparams,
+        hparams=_copy(generation.hparams),
         start_step=generation.start_step,
         step=generation.step,
         train_s=generation.train_s,
@@ -105,8 +125,15 @@ def with_consequences(state: State, rules: Rules, ops: list[AnyOp]) -> list[AnyO
     after = apply(state, ops, state.updated_at)
     done = [Finished(m.index) for m in after.members if m.status == "active" and _ended(m, rules)]
     after = apply(after, done, state.updated_at)
-    retired = retirable(after, rules.mutator.keeps(after.mutator))
+    retired = [] if after.mutator_error else _retirable(after, rules)
     return [*ops, *done, *([Retired(retired)] if retired else [])]
+
+
+def _retirable(state: State, rules: Rules) -> list[Checkpoint]:
+    try:
+        return retirable(state, rules.mutator.keeps(_copy(state.mutator)))
+    except Exception:  # a strategy that cannot say what it keeps keeps everything
+        return []
 
 
 def _ended(member: Member, rules: Rules) -> bool:
@@ -124,36 +151,43 @@ def mutator_ops(
     """What the mutator makes of a report, of a member's failure (neither given) or of a poll.
 
     What user code raises in here becomes an operation too, so the report stands and the run goes
-    on: this and the worker's loop are the only places that catch everything.
+    on: calls of the mutator and the worker's loop are the only places that catch everything.
     """
     view = view_of(state, rules, reported, report)
     rng = Rng(rules.seed, [member.next_index for member in state.members])
     decide = rules.mutator.on_poll if poll else rules.mutator.update
     try:
-        new_state, decisions = decide(state.mutator, view, rng)
-        changed = difference(state.mutator, check_plain(new_state, "mutator state"))
+        new_state, decisions = decide(_copy(state.mutator), view, rng)
+        new_state = check_plain(new_state, "mutator state")
+        changed = difference(state.mutator, new_state)
         births = _births(state, rules, decisions)
+        rules.mutator.keeps(new_state)
+        rules.mutator.train_until(new_state, view, reported or 0)
     except Exception as error:
         return [MutatorFailed(*describe_error(error))]
+    if state.mutator_error and not changed:
+        changed = MutatorChanged()  # says that it works again
     return [*births, *([changed] if changed else [])]
 
 
 def _births(state: State, rules: Rules, decisions: Sequence[Decision]) -> list[AnyOp]:
-    births: list[AnyOp] = []
+    births: dict[int, AnyOp] = {}
     for decision in sorted(decisions, key=lambda d: d.member):
-        if not 0 <= decision.member < len(state.members):
+        if not 0 <= index(decision.member) < len(state.members):
             raise FspopError(
                 f"the mutator decided for member {decision.member}, which does not exist"
             )
         member = state.members[decision.member]
+        if member.index in births:
+            raise FspopError(f"the mutator decided twice for member {member.index}")
         if member.status != "active" or _ended(member, rules):
             continue
-        index = member.next_index
-        what = f"hparams of {generation_id(member.index, index)}"
+        what = f"hparams of {generation_id(member.index, member.next_index)}"
         hparams = check_plain(decision.hparams, what)
         origin = _resolve(state, decision)
-        births.append(Born(member.index, index, hparams, origin, decision.reason))
-    return births
+        reason = writable(str(decision.reason))
+        births[member.index] = Born(member.index, member.next_index, hparams, origin, reason)
+    return list(births.values())
 
 
 def _resolve(state: State, decision: Decision) -> Checkpoint | None:
@@ -161,9 +195,7 @@ def _resolve(state: State, decision: Decision) -> Checkpoint | None:
     if decision.source is None:
         return None
     source = Point(*decision.source)
-    own = [c for m in state.members for c in m.generation.checkpoints]
-    origins = [m.generation.origin for m in state.members if m.generation.origin]
-    found = [c for c in [*origins, *state.kept, *own] if c.point == source]
+    found = [c for c in state.kept if c.point == source]
     if not found:
         raise FspopError(
             f"the mutator wants member {decision.member} to start from {source.generation} at step "

@@ -47,7 +47,21 @@ def is_proven_dead(process: Process) -> bool:
     """
     if not process.boot or process.boot != _boot() or process.pid_namespace != _pid_namespace():
         return False
-    return _pid_start(process.pid) != process.pid_start
+    if not process.pid_start:
+        return False  # it could not see /proc
+    start = _pid_start(process.pid)
+    return start != process.pid_start and (start is not None or _is_gone(process.pid))
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether no process has this pid, or a zombie does; /proc may hide those of other users."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return _state_and_start(pid)[0] in "ZX"
 
 
 def _boot() -> str:
@@ -66,18 +80,23 @@ def _pid_namespace() -> str:
 
 def _pid_start(pid: int) -> int | None:
     """When a live process started, in clock ticks since boot; None for a dead one or a zombie."""
+    state, start = _state_and_start(pid)
+    return None if state in "ZX" else start
+
+
+def _state_and_start(pid: int) -> tuple[str, int | None]:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
+        return "?", None
+    return fields[0], int(fields[19])
 
 
 @dataclass
 class _Seen:
     """What an observer remembers of one process: since when has it looked the same?"""
 
-    value: tuple[int, ...]
+    value: int | None
     since_s: float
     looks: int
 
@@ -121,17 +140,17 @@ class Liveness:
         self._last_look_s = now
         for process in state.workers.values():
             beat = beats.get(process.incarnation)
-            counter = (beat.counter if beat else -1,)
-            progress = (beat.progress if beat else -1,)
-            if self._note(self._counters, process.incarnation, counter, now):
+            if self._note(self._counters, process.incarnation, beat.counter if beat else None, now):
                 self.advancing.add(process.incarnation)
-            self._note(self._progress, process.incarnation, progress, now)
+            self._note(self._progress, process.incarnation, beat.progress if beat else None, now)
 
     @staticmethod
-    def _note(seen: dict[str, _Seen], key: str, value: tuple[int, ...], now: float) -> bool:
-        """Whether the value changed under observation."""
+    def _note(seen: dict[str, _Seen], key: str, value: int | None, now: float) -> bool:
+        """Whether the value changed under observation. One that cannot be read (None) says nothing:
+        it counts as unchanged.
+        """
         before = seen.get(key)
-        if before is not None and before.value == value:
+        if before is not None and value in (before.value, None):
             before.looks += 1
             return False
         seen[key] = _Seen(value, now, 1)

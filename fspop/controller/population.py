@@ -2,6 +2,7 @@
 machines.
 """
 
+import contextlib
 import logging
 import os
 import time
@@ -14,7 +15,8 @@ from fspop.controller.assignment import Assignment, assignment
 from fspop.controller.claims import Claims
 from fspop.controller.decide import Rules, mutator_ops, report_ops, with_consequences
 from fspop.controller.score import read_score
-from fspop.errors import InvalidId, InvalidSetting
+from fspop.controller.stopwatch import Stopwatch
+from fspop.errors import InvalidId, InvalidSetting, NotARun, RunExists
 from fspop.mutators.base import Mutator
 from fspop.paths import RunPaths
 from fspop.records import (
@@ -26,6 +28,7 @@ from fspop.records import (
     Generation,
     Manifest,
     MutatorChanged,
+    MutatorFailed,
     Point,
     Reported,
     State,
@@ -76,9 +79,7 @@ class PopulationController:
             self._begin(manifest, mutator, space, MemoryLog())
             return
         paths = RunPaths(log_dir)
-        if not paths.manifest.exists():
-            create_run(paths, manifest)
-        manifest = read_manifest(paths)
+        manifest = _found_or_created(paths, manifest)
         self._begin(manifest, mutator, space, open_log(paths, manifest))
 
     @classmethod
@@ -110,6 +111,7 @@ class PopulationController:
     def _begin(self, manifest: Manifest, mutator: Mutator, space: Space | None, log: Log) -> None:
         self.manifest = manifest
         self.log = log
+        self.stopwatch = Stopwatch()
         self.rules = Rules(mutator, manifest.seed, space, manifest.total_steps)
         lead = manifest.max_lead_steps
         self.claims = Claims(manifest.max_deaths, manifest.report_every if lead is None else lead)
@@ -140,6 +142,8 @@ class PopulationController:
     ) -> Assignment | None:
         """What worker `worker_id` should train, or None: carry on with what it presents.
 
+        Answers come from the newest state; a strategy with a poll hook may decide in here.
+
         A worker that begins (or began again) presents None or "". One that presents a generation
         nobody issued is reset; one whose generation was replaced registers where it got to
         (`step`, `params`) and gets its member's current assignment. Raises InvalidId for a
@@ -148,6 +152,7 @@ class PopulationController:
         del meta_params  # the generation's hparams are on record; accepted as the library does
         state = self._poll()
         member = self._member(worker_id, state)
+        self.stopwatch.seconds(member)
         if generation_id in (None, ""):
             return assignment(member)
         if generation_id == member.id:
@@ -172,21 +177,32 @@ class PopulationController:
         """Records that a generation reached `step` with `params` and scored `value`; then decides.
 
         Durable when it returns. `value` None registers a checkpoint whose score comes later,
-        perhaps from another process; `params` None gives only a score. A generation nobody issued
+        perhaps from another process; `params` None gives only a score. Training seconds are counted
+        from this object's first look at the generation, on top of those recorded before. A generation nobody issued
         is ignored with a warning. The same step again replaces the score. Non-finite and
         non-numeric values are recorded as diverged and never win.
         """
-        if not _was_issued(self.log.refresh(), generation_id):
+        state = self.log.refresh()
+        if not _was_issued(state, generation_id):
             log.warning("evaluation of unknown generation %r ignored", generation_id)
             return
-        report = self._read_report(generation_id, step, params, value, metrics)
+        current = next(
+            (m.generation for m in state.members if m.generation.id == generation_id), None
+        )
+        train_s = self.stopwatch.seconds(current) if current else None
+        report = self._read_report(generation_id, step, params, value, metrics, train_s)
         self.log.commit(str(worker_id), lambda state: report_ops(state, self.rules, report))
 
+    @staticmethod
     def _read_report(
-        self, generation_id: str, step: int, params: Any, value: Any, metrics: dict[str, Any] | None
+        generation_id: str,
+        step: int,
+        params: Any,
+        value: Any,
+        metrics: dict[str, Any] | None,
+        train_s: float | None,
     ) -> Reported:
-        if isinstance(step, bool) or not isinstance(step, int) or step < 0:
-            raise InvalidSetting(f"step: got {step!r}, but it must be a whole number of at least 0")
+        _check_step(step)
         score = read_score(value) if value is not None else None
         plain = _plain_params(params)
         return Reported(
@@ -196,16 +212,20 @@ class PopulationController:
             diverged=score.diverged if score else "",
             metrics=read_score(metrics).metrics if metrics else {},
             checkpoint=Checkpoint(generation_id, step, plain) if plain is not None else None,
+            train_s=train_s,
         )
 
     def _poll(self) -> State:
         """The newest state, after the mutator's poll hook where the strategy has one."""
-        if type(self.rules.mutator).on_poll is Mutator.on_poll:
-            return self.log.refresh()
+        state = self.log.refresh()
+        if type(self.rules.mutator).on_poll is Mutator.on_poll or not self._poll_ops(state):
+            return state
         return self.log.commit("poll", self._poll_ops).state
 
     def _poll_ops(self, state: State) -> list[AnyOp]:
         ops = mutator_ops(state, self.rules, poll=True)
+        if isinstance(ops[0] if ops else None, MutatorFailed) and state.mutator_error:
+            return []  # known to fail: a record for every poll would say no more
         return with_consequences(state, self.rules, ops) if ops else []
 
     def _member(self, worker_id: int, state: State) -> Generation:
@@ -217,6 +237,7 @@ class PopulationController:
         return state.members[worker_id].generation
 
     def _register(self, worker: str, generation_id: str, step: int, params: Any) -> None:
+        _check_step(step)
         plain = _plain_params(params)
         checkpoint = Checkpoint(generation_id, step, plain) if plain is not None else None
         report = Reported(generation_id, step, checkpoint=checkpoint, registered=True)
@@ -255,9 +276,27 @@ def new_manifest(
     )
 
 
+def _found_or_created(paths: RunPaths, manifest: Manifest) -> Manifest:
+    """The manifest of the run at `paths`, made from `manifest` where there was none. Any number of
+    processes may do this at once.
+    """
+    try:
+        return read_manifest(paths)
+    except NotARun:
+        pass
+    with contextlib.suppress(RunExists):
+        create_run(paths, manifest)
+    return read_manifest(paths)
+
+
+def _check_step(step: Any) -> None:
+    if isinstance(step, bool) or not isinstance(step, int) or step < 0:
+        raise InvalidSetting(f"step: got {step!r}, but it must be a whole number of at least 0")
+
+
 def _plain_params(params: Any) -> Any:
     if isinstance(params, os.PathLike):
-        return os.fspath(params)
+        return os.fsdecode(params)
     return check_plain(params, "params")
 
 

@@ -10,6 +10,7 @@ from fspop.controller.claims import (
     claim_op,
     claimable,
     join_ops,
+    release_ops,
 )
 from fspop.controller.decide import mutator_ops, report_ops, with_consequences
 from fspop.controller.liveness import Liveness
@@ -68,7 +69,8 @@ class Workforce:
 
         def build(state: State) -> list[AnyOp]:
             dead = self.liveness.dead(state)
-            return join_ops(state, self.process, dead, self.controller.claims)
+            ops = join_ops(state, self.process, dead, self.controller.claims)
+            return self._with_decision_if_given_up(state, ops)
 
         self._commit(build)
 
@@ -87,7 +89,8 @@ class Workforce:
         are cheap.
         """
         state = self.state
-        if not self._dead(state) and not claimable(state, self.controller.rules):
+        held = release_ops(state, self.process.incarnation)
+        if not held and not self._dead(state) and not claimable(state, self.controller.rules):
             self._check_joined(state)
             return None
         return self._outcome(self._commit(self._claim_ops)).next
@@ -145,7 +148,7 @@ class Workforce:
     # -- building
     def _claim_ops(self, state: State) -> list[AnyOp]:
         self._check_joined(state)
-        buried = self._bury(state)
+        buried = [*release_ops(state, self.process.incarnation), *self._bury(state)]
         after = apply(state, buried, state.updated_at)
         member = choose(claimable(after, self.controller.rules), self._home, self.controller.claims)
         return [*buried, claim_op(member, self.process)] if member else buried
@@ -169,6 +172,9 @@ class Workforce:
     def _bury(self, state: State) -> list[AnyOp]:
         """The dead lose their claims; a member that is given up may complete a round."""
         ops = bury_ops(state, self._dead(state), self.controller.claims)
+        return self._with_decision_if_given_up(state, ops)
+
+    def _with_decision_if_given_up(self, state: State, ops: list[AnyOp]) -> list[AnyOp]:
         given_up = any(isinstance(op, MemberFailed) for op in ops)
         return self._with_decision(state, ops) if given_up else ops
 

@@ -225,7 +225,7 @@ def _mutator_changed(state: State, op: MutatorChanged, time: float) -> State:
         mutator = _set_path(mutator, path, value)
     for path in op.unset:
         mutator = _unset_path(mutator, path)
-    return replace(state, mutator=mutator)
+    return replace(state, mutator=mutator, mutator_error="", mutator_traceback="")
 
 
 def _set_path(tree: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:
