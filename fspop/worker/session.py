@@ -192,9 +192,9 @@ def apply_hparams(task: Any, hparams: Any) -> None:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equality of hparams, numbers up to the rounding of a float."""
+    """Equality of hparams, numbers up to the rounding of a float32."""
     if isinstance(a, int | float) and isinstance(b, int | float) and not isinstance(a, bool):
-        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-15)
+        return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-12)
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     return bool(a == b)

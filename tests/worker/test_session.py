@@ -1,0 +1,100 @@
+"""One task in training: it goes on, or starts again, to the same bit."""
+
+import random
+
+import pytest
+
+from fspop.errors import Damaged, HparamsNotApplied, TaskRaised
+from fspop.paths import RunPaths
+from fspop.worker.session import Session, same
+from tests.worker.tasks import Stubborn, Walk, make_run, make_workforce
+
+
+def begin(tmp_path, task=Walk):
+    experiment, _ = make_run(tmp_path, task)
+    workforce = make_workforce(tmp_path, experiment)
+    return workforce, workforce.claim()
+
+
+def open_session(tmp_path, held, task=Walk):
+    return Session(RunPaths(tmp_path), task, held, seed=0)
+
+
+def go_on():
+    return True
+
+
+def test_a_restored_session_takes_the_same_steps_as_one_that_went_on(tmp_path):
+    workforce, held = begin(tmp_path)
+    live = open_session(tmp_path, held)
+    live.train(5, go_on)
+    held = workforce.report(held, live.report(live.save(), **live.evaluate())).next
+    live.train(5, go_on)
+    random.seed(99)  # whatever happened in the process in between
+    restored = open_session(tmp_path, held)
+    restored.train(5, go_on)
+    assert restored.evaluate() == live.evaluate()
+
+
+def test_stretches_of_any_length_train_the_same(tmp_path, monkeypatch):
+    _, held = begin(tmp_path)
+    values = []
+    for stretch_s in (0.0, 10.0):
+        monkeypatch.setattr("fspop.worker.session.STRETCH_S", stretch_s)
+        session = open_session(tmp_path, held)
+        session.train(7, go_on)
+        values.append(session.evaluate())
+    assert values[0] == values[1]
+
+
+def test_a_session_carries_on_only_from_what_it_saved_itself(tmp_path):
+    workforce, held = begin(tmp_path)
+    session = open_session(tmp_path, held)
+    session.train(5, go_on)
+    after = workforce.report(held, session.report(session.save(), **session.evaluate())).next
+    assert session.carries_on(after)
+    session.train(1, go_on)
+    assert not session.carries_on(after)
+
+
+def test_training_breaks_off_between_two_stretches(tmp_path):
+    _, held = begin(tmp_path)
+    session = open_session(tmp_path, held)
+    assert not session.train(30, lambda: session.step < 1)
+    assert 1 <= session.step < 30
+
+
+def test_hparams_that_are_not_in_effect_are_an_error(tmp_path):
+    _, held = begin(tmp_path, Stubborn)
+    with pytest.raises(HparamsNotApplied, match=r"'drift': assigned .*, but 0\.5 is in effect"):
+        open_session(tmp_path, held, Stubborn)
+
+
+def test_what_a_task_raises_is_told_from_our_own_errors(tmp_path):
+    class Broken(Walk):
+        def train(self, n_steps):
+            raise Damaged("a user may raise anything")
+
+    _, held = begin(tmp_path)
+    session = open_session(tmp_path, held, Broken)
+    with pytest.raises(TaskRaised, match="train: Damaged") as caught:
+        session.train(1, go_on)
+    assert isinstance(caught.value.__cause__, Damaged)
+
+
+def test_a_new_generation_draws_other_numbers_than_its_parent(tmp_path):
+    experiment, _ = make_run(tmp_path)
+    workforce = make_workforce(tmp_path, experiment)
+    held, seeds = workforce.claim(), set()
+    while held is not None and len(seeds) < 4:
+        session = open_session(tmp_path, held)
+        seeds.add(session._task.context.seed)
+        if held.checkpoint is not None:
+            session.train(5, go_on)
+        held = workforce.report(held, session.report(session.save(), **session.evaluate())).next
+    assert len(seeds) == 4
+
+
+def test_hparams_are_the_same_up_to_float32():
+    assert same(0.1, 0.10000000149) and same([0.9, 0.999], (0.9, 0.999)) and same("a", "a")
+    assert not same(0.1, 0.1001) and not same([1], [1, 2]) and not same(True, 0.0)
