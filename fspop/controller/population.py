@@ -177,10 +177,10 @@ class PopulationController:
         """Records that a generation reached `step` with `params` and scored `value`; then decides.
 
         Durable when it returns. `value` None registers a checkpoint whose score comes later,
-        perhaps from another process; `params` None gives only a score. Training seconds are counted
-        from this object's first look at the generation, on top of those recorded before. A generation nobody issued
+        perhaps from another process; `params` None gives only a score. A generation nobody issued
         is ignored with a warning. The same step again replaces the score. Non-finite and
-        non-numeric values are recorded as diverged and never win.
+        non-numeric values are recorded as diverged and never win. Training seconds are counted from
+        this object's first look at the generation, on top of those recorded before.
         """
         state = self.log.refresh()
         if not _was_issued(state, generation_id):
