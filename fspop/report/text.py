@@ -151,3 +151,26 @@ def troubles(status: RunStatus) -> list[str]:
                 f" (heartbeat {age(w.heartbeat_age_s)} old)"
             )
     return lines
+
+
+def lines(status: RunStatus, width: int) -> list[str]:
+    """The whole status as plain lines: the headline, the table, what is left out, the troubles."""
+    shown = table(status, width)
+    rows = zip(*([c.title, *c.cells] for c in shown.columns), strict=True)
+    drawn = [_row(row, shown.columns) for row in rows] if status.members else []
+    return [headline(status), *drawn, *notes(shown, width), *troubles(status)]
+
+
+def notes(shown: Table, width: int) -> list[str]:
+    """The line that says which columns had no room."""
+    if not shown.left_out:
+        return []
+    return [f"({width} columns have no room for {', '.join(shown.left_out)}; see --json)"]
+
+
+def _row(cells: Sequence[str], columns: Sequence[Column]) -> str:
+    aligned = (
+        cell.rjust(column.width) if column.number else cell.ljust(column.width)
+        for cell, column in zip(cells, columns, strict=True)
+    )
+    return (" " * GAP).join(aligned).rstrip()

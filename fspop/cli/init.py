@@ -1,0 +1,28 @@
+"""`fspop init`: makes a directory a run."""
+
+from fspop.cli import options
+
+
+def command(
+    target: options.Target,
+    run_dir: options.RunDir = None,
+    members: options.Members = None,
+    seed: options.Seed = None,
+    settings: options.Settings = None,
+    code: options.Code = None,
+) -> None:
+    """Create a run: copy the experiment's code into DIR, check that it imports, and begin.
+
+    DIR must be new or empty. A failure leaves it as it was.
+    """
+    root = options.needed_dir(run_dir)
+    changed = options.overrides(members, seed, settings)
+    from fspop.cli.creation import create
+
+    manifest = create(target, root, changed, code)
+    steps = f", {manifest.total_steps} steps each" if manifest.total_steps else ""
+    print(
+        f"created run {manifest.run} in {root}: {manifest.members} members{steps}, "
+        f"mode {manifest.mode}, {manifest.mutator['name']}, seed {manifest.seed}"
+    )
+    print(f"next, on every machine with an id of its own: fspop worker --id 0 --dir {root}")

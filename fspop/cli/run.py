@@ -1,0 +1,99 @@
+"""`fspop run`: a whole run on one machine; makes it where it is missing."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fspop.cli import options
+from fspop.errors import ExperimentChanged, NotARun
+from fspop.records import Manifest
+
+
+def command(
+    target: options.Target,
+    run_dir: options.RunDir = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="How many; else one a member, as CPUs allow."),
+    ] = None,
+    members: options.Members = None,
+    seed: options.Seed = None,
+    settings: options.Settings = None,
+    code: options.Code = None,
+    data: options.Data = None,
+    device: options.Device = None,
+) -> None:
+    """Train a whole run on this machine: create it if needed, start workers, show how it goes.
+
+    A worker that dies is started again. Ctrl-C lets the workers save and end; the same command goes
+    on later, and so does any worker on any machine.
+    """
+    root = options.needed_dir(run_dir)
+    changed = options.overrides(members, seed, settings)
+    manifest = open_or_create(target, root, changed, code)
+    n_workers = workers or max(1, min(manifest.members, _cpus() // manifest.threads))
+    from fspop.cli.best import best_lines, read_best
+    from fspop.cli.supervise import supervise
+
+    with options.sigterm_as_interrupt():
+        supervise(root, n_workers, data and os.path.abspath(data), device)
+    for line in best_lines(read_best(root)):
+        print(line)
+
+
+def open_or_create(
+    target: str, root: Path, overrides: dict[str, Any], code: Path | None
+) -> Manifest:
+    """The manifest of the run at `root`, which is created where it is missing.
+
+    Raises ExperimentChanged where there is a run of something else.
+    """
+    from fspop.paths import RunPaths
+    from fspop.storage import read_manifest
+
+    paths = RunPaths(root)
+    try:
+        manifest = read_manifest(paths)
+    except NotARun:
+        from fspop.cli.creation import create
+
+        manifest = create(target, root, overrides, code)
+        print(f"created run {manifest.run} in {root}: {manifest.members} members")
+        return manifest
+    _check_same(manifest, target, root, overrides, code)
+    print(f"going on with run {manifest.run} in {root}: {manifest.members} members")
+    return manifest
+
+
+def _check_same(
+    manifest: Manifest, target: str, root: Path, overrides: dict[str, Any], code: Path | None
+) -> None:
+    from fspop.experiment_code import digest_source, relative_file, split_target
+
+    file, attribute = split_target(target)
+    recorded = manifest.experiment or {}
+    given = {"file": relative_file(file, code), "attribute": attribute}
+    given["digest"] = digest_source(file, code, root)
+    unlike = [name for name, value in given.items() if recorded.get(name) != value]
+    if unlike:
+        raise ExperimentChanged(
+            f"{root}: holds run {manifest.run} of another experiment or of another version of it "
+            f"(its {', '.join(unlike)} differ from {target}'s); give the original FILE and --code, "
+            "or another --dir for a new run",
+            path=root,
+        )
+    in_effect = {"members": manifest.members, "seed": manifest.seed, **recorded["overrides"]}
+    for key, value in overrides.items():
+        if key not in in_effect or in_effect[key] != value:
+            raise ExperimentChanged(
+                f"{root}: run {manifest.run} was created with {key}="
+                f"{in_effect.get(key, 'as in FILE')}, not {value}; leave it out, or give another "
+                "--dir for a new run",
+                path=root,
+            )
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,113 @@
+"""Running the workers of one machine and showing what they do, until the run is finished."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fspop.cli.look import Watcher
+from fspop.cli.progress import Live, Plain
+from fspop.errors import (
+    ConfigurationError,
+    FspopError,
+    StorageUnavailable,
+    TaskError,
+    TryLater,
+    UsageError,
+)
+from fspop.experiment_code.fresh import python_command, python_environment
+from fspop.launch import Event, Supervisor
+from fspop.paths import RunPaths
+from fspop.report.schema import RunStatus
+
+POLL_INTERVAL_S = 0.1
+LOOK_INTERVAL_S = 1.0
+
+
+def worker_command(root: Path, data: str | None, device: str | None) -> Callable[[int], list[str]]:
+    """What runs worker i."""
+    fixed = ["--dir", str(root)]
+    fixed += ["--data", data] if data else []
+    fixed += ["--device", device] if device else []
+    return lambda i: [*python_command(), "-m", "fspop", "worker", "--id", str(i), *fixed]
+
+
+def supervise(root: Path, n_workers: int, data: str | None, device: str | None) -> RunStatus:
+    """Runs workers 0 to n_workers-1 until none is left; returns how the run stands then.
+
+    KeyboardInterrupt stops the workers cleanly and passes on; a second one kills them. Raises what
+    the workers ended with where the run is not finished.
+    """
+    paths = RunPaths(root.absolute())
+    supervisor = Supervisor(
+        worker_command(paths.root, data, device),
+        n_workers,
+        lambda i: paths.worker_log(str(i)),
+        environment=python_environment(),
+    )
+    watcher = Watcher(root)
+    view = Live() if sys.stdout.isatty() else Plain()
+    try:
+        with view:
+            _watch(supervisor, watcher, view)
+            status = watcher.look()
+            view.show(status, last=True)
+    except KeyboardInterrupt:
+        print("stopping: the workers save and end; Ctrl-C again kills them", flush=True)
+        raise
+    finally:
+        _stop(supervisor)
+    _check_finished(status, supervisor, paths)
+    return status
+
+
+def _watch(supervisor: Supervisor, watcher: Watcher, view: Live | Plain) -> None:
+    looked_s = 0.0
+    while supervisor.running:
+        view.tell(supervisor.poll())
+        if time.monotonic() - looked_s >= LOOK_INTERVAL_S:
+            _look(watcher, view)
+            looked_s = time.monotonic()
+        time.sleep(POLL_INTERVAL_S)
+
+
+def _look(watcher: Watcher, view: Live | Plain) -> None:
+    """A mount that hiccups must not end the workers."""
+    try:
+        view.show(watcher.look())
+    except StorageUnavailable as error:
+        view.tell([Event(-1, "status", error.message)])
+
+
+def _stop(supervisor: Supervisor) -> None:
+    try:
+        supervisor.stop()
+    except KeyboardInterrupt:
+        supervisor.stop(timeout_s=0.0)
+        raise
+
+
+def _check_finished(status: RunStatus, supervisor: Supervisor, paths: RunPaths) -> None:
+    if status.state == "finished":
+        if status.best is None:
+            raise TaskError("the run is finished without one score; see 'fspop status'")
+        return
+    codes = supervisor.exit_codes
+    worker, code = max(codes.items(), key=lambda item: abs(item[1] or 0))
+    if not code:
+        raise TryLater(
+            "the run is not finished, its workers were stopped; the same command goes on"
+        )
+    kinds: dict[int, type[FspopError]] = {2: UsageError, 75: TryLater, 78: ConfigurationError}
+    said = _last_line(paths.worker_log(str(worker)))
+    raise kinds.get(code, FspopError)(
+        f"the run is not finished; worker {worker} ended with exit code {code}: {said}"
+    )
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return f"no log at {log}"
+    return lines[-1].removeprefix("fspop: error: ") if lines else f"nothing in {log}"

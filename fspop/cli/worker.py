@@ -1,0 +1,28 @@
+"""`fspop worker`: one worker process."""
+
+from typing import Annotated
+
+import typer
+
+from fspop.cli import options
+
+
+def command(
+    id: Annotated[
+        str, typer.Option("--id", metavar="ID", help="Its name, unique in the run: 0, 1, ...")
+    ],
+    run_dir: options.RunDir = None,
+    data: options.Data = None,
+    device: options.Device = None,
+) -> None:
+    """Train members of the run until it is finished. Start one on every machine.
+
+    It may be killed at any time, and started again with the same id. SIGTERM or Ctrl-C make it save
+    and end. Exit codes: 0 finished or asked to stop, 2 usage, 78 somebody has to change something,
+    75 try later, 70 a bug.
+    """
+    worker = options.worker_id(id)
+    root = options.needed_dir(run_dir)
+    from fspop.worker.daemon import run_worker
+
+    raise typer.Exit(run_worker(root, worker, data=data, device=device))
