@@ -6,11 +6,11 @@ from pathlib import Path
 from fspop.records import check_id, parse_generation_id
 
 _DIGITS = 12
-_RECORD = re.compile(r"(\d{12})\.json\Z")
-_SEGMENT = re.compile(r"(\d{12})-(\d{12})\.jsonl\.gz\Z")
+_RECORD = re.compile(r"([0-9]{12})\.json\Z")
+_SEGMENT = re.compile(r"([0-9]{12})-([0-9]{12})\.jsonl\.gz\Z")
 _HEARTBEAT = re.compile(r"(.+)\.([0-9a-f]{8})\.json\Z")
 _BEFORE = re.compile(r"\.(run\.json|experiment)\.\w+\.tmp\Z")
-_STEP = re.compile(r"step-(\d{9,})\.t(\d+)\Z")
+_STEP = re.compile(r"step-([0-9]{9,})\.t([0-9]+)\Z")
 
 
 class RunPaths:
@@ -76,7 +76,7 @@ class RunPaths:
     @staticmethod
     def attempt_seq(name: str) -> int | None:
         """The sequence number a temporary was meant for, None for other names."""
-        return int(name[1 : 1 + _DIGITS]) if re.match(r"\.\d{12}\..*\.tmp\Z", name) else None
+        return int(name[1 : 1 + _DIGITS]) if re.match(r"\.[0-9]{12}\..*\.tmp\Z", name) else None
 
     def snapshot(self, seq: int) -> Path:
         """The state folded from every record below `seq`."""

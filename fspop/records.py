@@ -20,7 +20,7 @@ KEPT_EVALUATIONS = 64
 """How many evaluations (the newest by step) the state holds for each live generation."""
 
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}\Z")
-_GENERATION = re.compile(r"m(\d{3,})\.g(\d{4,})\Z")
+_GENERATION = re.compile(r"m([0-9]{3,9})\.g([0-9]{4,9})\Z")
 
 
 def check_id(value: str, what: str = "id") -> str:
@@ -146,6 +146,7 @@ class Created(Op, frozen=True, tag="created"):
 
     n_members: int
     mode: str
+    keep_best: int = 1
 
 
 class Born(Op, frozen=True, tag="born"):
@@ -331,7 +332,10 @@ class Generation(Struct, frozen=True):
 
 
 class Member(Struct, frozen=True):
-    """A slot of the population. `status` is active, finished or failed."""
+    """A slot of the population. `status` is active, finished or failed.
+
+    `trained_steps` are those of its former generations: unlike a step, they never run backwards.
+    """
 
     index: int
     generation: Generation
@@ -343,6 +347,7 @@ class Member(Struct, frozen=True):
     deaths: int = 0
     error: str = ""
     traceback: str = ""
+    trained_steps: int = 0
     presented: Point | None = None
     reported_at: float = 0.0
 
@@ -370,7 +375,8 @@ class State(Struct, frozen=True):
     workers: dict[str, Process] = {}
     mutator: dict[str, Any] = {}
     kept: list[Checkpoint] = []
-    best: Best | None = None
+    keep_best: int = 1
+    leaders: list[Best] = []
     n_evaluations: int = 0
     n_decisions: int = 0
     mutator_error: str = ""
@@ -378,6 +384,11 @@ class State(Struct, frozen=True):
     mutator_error_seq: int = -1
     created_at: float = 0.0
     updated_at: float = 0.0
+
+    @property
+    def best(self) -> Best | None:
+        """The best evaluation so far; of equal ones the first."""
+        return self.leaders[0] if self.leaders else None
 
 
 class Manifest(Struct, frozen=True):
@@ -403,6 +414,9 @@ class Manifest(Struct, frozen=True):
     report_every: int = 100
     metric: str | None = None
     max_lead_steps: int | None = None
+    keep_best: int = 1
+    checkpoint_budget_gb: float = 100.0
+    tensorboard: bool = True
     threads: int = 1
     max_attempts: int = 3
     max_deaths: int = 20

@@ -28,6 +28,10 @@ FRESH_LISTINGS = 5
 class _Gap(Exception):
     """A listing shows a record whose predecessor it does not show, or that cannot be opened."""
 
+    def __init__(self, seq: int):
+        super().__init__(seq)
+        self.seq = seq
+
 
 class Attempts:
     """The tries of one commit: all share a transaction's name, each has a temporary of its own.
@@ -93,13 +97,13 @@ class LogReader:
                 return self.state
             except FileNotFoundError as error:
                 self._check_still_there(error)  # else: a snapshot replaced since the listing
-            except _Gap:
-                trouble = self._gap()
+            except _Gap as gap:
+                trouble = self._missing(gap.seq)
             except Damaged as error:
                 self.forget()
                 trouble = error
             listing = listing + 1 if self.snapshot <= snapshot else 1
-        raise trouble or self._gap()
+        raise trouble or self._missing(self.state.seq)
 
     def _catch_up_once(self, attempts: Attempts | None) -> None:
         """One listing's worth. Raises _Gap, FileNotFoundError or Damaged, all worth another
@@ -113,7 +117,7 @@ class LogReader:
         if self.snapshot > start:
             return self._jump(attempts)
         if last >= start + len(new):
-            raise _Gap
+            raise _Gap(start + len(new))
         if last < start - 1 and self.snapshot < start:
             self.forget()  # the server lost what it had promised
             return self._catch_up_once(attempts)
@@ -158,9 +162,9 @@ class LogReader:
                 path=self._paths.root,
             ) from error
 
-    def _gap(self) -> Damaged:
+    def _missing(self, seq: int) -> Damaged:
         return Damaged(
-            f"{self._paths.log}: record {self.state.seq} is missing though later ones exist; "
+            f"{self._paths.log}: record {seq} is missing though later ones exist; "
             "restore the folder from a backup (nothing was changed)",
             path=self._paths.log,
         )
