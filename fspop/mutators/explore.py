@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from fspop.errors import InvalidSetting
@@ -44,17 +45,35 @@ def explore(rule: Explore, hparams: Any, space: Space | None, rng: random.Random
     A function is called as `rule(hparams)`, or with `rng` where it takes a parameter of that name
     or a second one without a default. Its result is clipped to the space where the run has one.
     A run whose random numbers come from elsewhere than `rng` does not repeat itself.
-    Raises InvalidSetting where the result is None, no plain data, or lacks a key of the space.
+    Raises InvalidSetting where the result cannot be used (see `usable`).
     """
     if isinstance(rule, Perturb):
         return _perturb(rule, hparams, space, rng)
     given = check_plain(hparams, "hparams")
     keywords, positional = _wants_rng(rule)
     result = rule(given, *[rng] * positional, **({"rng": rng} if keywords else {}))
+    return usable(rule, result, hparams, space)
+
+
+def usable(function: MutateFn, result: Any, hparams: Any, space: Space | None) -> Any:
+    """What `function` made of `hparams`, as plain data and clipped to the space.
+
+    Raises InvalidSetting where it is None, no plain data, lacks a key of the space, or has one that
+    neither the space nor `hparams` has.
+    """
     if result is None:
-        raise InvalidSetting(f"{_name(rule)}: returned None; return the new hparams")
-    plain = check_plain(result, f"result of {_name(rule)}")
-    return space.clip(plain) if space is not None else plain
+        raise InvalidSetting(f"{_name(function)}: returned None; return the new hparams")
+    plain = check_plain(result, f"result of {_name(function)}")
+    if space is None:
+        return plain
+    clipped = space.clip(plain)
+    foreign = sorted(_names(clipped) - _names(hparams) - _names(space.mapping))
+    if foreign:
+        raise InvalidSetting(
+            f"{_name(function)}: returned the key {foreign[0]!r}, which neither the space nor the "
+            "hparams it was given have; declare it in the space, or leave it out"
+        )
+    return clipped
 
 
 def resampled(rule: Explore) -> Explore:
@@ -86,11 +105,34 @@ def check_explore(rule: Any, where: str) -> None:
 
 
 def check_space(rule: Explore, where: str, space: Space | None) -> None:
-    """Raises InvalidSetting where `rule` needs a space and the run has none."""
+    """Raises InvalidSetting where `rule` needs a space and the run has none, and where a function
+    fails on hparams drawn from the space.
+    """
     if isinstance(rule, Perturb) and space is None:
         raise InvalidSetting(
             f"{where}: got no function and the run has no space; give it one of them"
         )
+    if space is not None and not isinstance(rule, Perturb):
+        _try(rule, where, space)
+
+
+def _try(rule: MutateFn, where: str, space: Space) -> None:
+    """Calls the user's function once, on hparams it will meet, so that it fails now if ever."""
+    rng = random.Random(0)
+    try:
+        explore(rule, space.sample(rng), space, rng)
+    except Exception as error:  # user code: it may raise anything
+        raise InvalidSetting(
+            f"{where}: {_name(rule)} fails on hparams of the space: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _names(hparams: Any, prefix: str = "") -> set[str]:
+    """The dotted names of all keys."""
+    if not isinstance(hparams, Mapping):
+        return set()
+    own = {f"{prefix}{key}" for key in hparams}
+    return own.union(*(_names(value, f"{prefix}{key}.") for key, value in hparams.items()))
 
 
 def _perturb(rule: Perturb, hparams: Any, space: Space | None, rng: random.Random) -> Any:

@@ -1,5 +1,8 @@
 """A population in memory: the real fold and the real decisions, without a log."""
 
+import dataclasses
+
+import msgspec
 from msgspec.structs import replace
 
 from fspop.controller.decide import Rules, mutator_ops, report_ops, view_of, with_consequences
@@ -27,10 +30,11 @@ class Population:
         params=None,
         saved=True,
         generation=None,
+        metrics=None,
     ):
         generation = generation or self.generation(member).id
         checkpoint = Checkpoint(generation, step, params) if saved else None
-        op = Reported(generation, step, value, {}, diverged, checkpoint, train_s)
+        op = Reported(generation, step, value, metrics or {}, diverged, checkpoint, train_s)
         return self._commit(report_ops(self.state, self.rules, op))
 
     def fail(self, member):
@@ -45,6 +49,14 @@ class Population:
         born = [op for op in ops if isinstance(op, Born)]
         self.events += born
         return born
+
+    def restart(self):
+        """As another process finds the run: a state read from JSON, a strategy just constructed."""
+        self.state = msgspec.json.decode(msgspec.json.encode(self.state), type=State)
+        fields = dataclasses.fields(self.rules.mutator)
+        settings = {f.name: getattr(self.rules.mutator, f.name) for f in fields if f.init}
+        mutator = type(self.rules.mutator)(**settings)
+        self.rules = dataclasses.replace(self.rules, mutator=mutator)
 
     def generation(self, member):
         return self.state.members[member].generation
