@@ -23,11 +23,13 @@ class Experiment:
     mode: whether the metric is best at its "min" or "max". metric: which key of a mapping returned
     by evaluate() is the score. total_steps: where a member finishes. report_every: steps between
     evaluations. max_lead_steps: a worker that leads the slowest free member by more than this moves
-    on to it (default: report_every). threads: CPU threads per member, fixed because the same
-    network on another number of threads gives other bits. max_attempts, max_deaths: how often a
-    member may raise, or lose its worker, since its last checkpoint before it is given up.
-    lease_timeout_s: how long a worker's heartbeat may stand still; stall_timeout_s: and its
-    training.
+    on to it (default: report_every). keep_best: how many of the best checkpoints stay on disk.
+    checkpoint_budget_gb: above it, only what training needs to go on, and the best one, stay.
+    tensorboard: whether workers write event files below the run's logs/. threads: CPU threads per
+    member, fixed because the same network on another number of threads gives other bits.
+    max_attempts, max_deaths: how often a member may raise, or lose its worker, since its last
+    checkpoint before it is given up. lease_timeout_s: how long a worker's heartbeat may stand
+    still; stall_timeout_s: and its training.
     """
 
     task: Callable[[], Any]
@@ -41,6 +43,9 @@ class Experiment:
     seed: int = 0
     report_every: int = 100
     max_lead_steps: int | None = None
+    keep_best: int = 1
+    checkpoint_budget_gb: float = 100.0
+    tensorboard: bool = True
     threads: int = 1
     max_attempts: int = 3
     max_deaths: int = 20
@@ -56,6 +61,13 @@ class Experiment:
         _check_int("report_every", self.report_every, 1)
         _check_int("seed", self.seed, 0)
         _check_int("threads", self.threads, 1)
+        _check_int("keep_best", self.keep_best, 1)
+        _check(
+            self.checkpoint_budget_gb > 0,
+            "checkpoint_budget_gb",
+            self.checkpoint_budget_gb,
+            "above 0",
+        )
         _check_int("max_attempts", self.max_attempts, 1)
         _check_int("max_deaths", self.max_deaths, 1)
         if self.max_lead_steps is not None:

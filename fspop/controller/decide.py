@@ -44,6 +44,7 @@ class Rules:
     seed: int
     space: Space | None = None
     total_steps: int | None = None
+    budget_bytes: int | None = None
 
     def limits(self, state: State) -> list[int | None]:
         """By member, the step it must not train beyond for now; None without limit.
@@ -131,7 +132,8 @@ def with_consequences(state: State, rules: Rules, ops: list[AnyOp]) -> list[AnyO
 
 def _retirable(state: State, rules: Rules) -> list[Checkpoint]:
     try:
-        return retirable(state, rules.mutator.keeps(_copy(state.mutator)))
+        wanted = rules.mutator.keeps(_copy(state.mutator))
+        return retirable(state, wanted, rules.budget_bytes)
     except Exception:  # a strategy that cannot say what it keeps keeps everything
         return []
 

@@ -112,7 +112,8 @@ class PopulationController:
         self.manifest = manifest
         self.log = log
         self.stopwatch = Stopwatch()
-        self.rules = Rules(mutator, manifest.seed, space, manifest.total_steps)
+        budget_bytes = int(manifest.checkpoint_budget_gb * 1e9)
+        self.rules = Rules(mutator, manifest.seed, space, manifest.total_steps, budget_bytes)
         lead = manifest.max_lead_steps
         self.claims = Claims(manifest.max_deaths, manifest.report_every if lead is None else lead)
         if self.log.refresh().seq == 0:
@@ -124,7 +125,8 @@ class PopulationController:
         births = [Born(i, 1, h, reason="first") for i, h in enumerate(self.manifest.hparams)]
         memory = check_plain(self.rules.mutator.init(), "mutator state")
         changed = [MutatorChanged(set=[([key], value) for key, value in memory.items()])]
-        return [Created(len(births), self.manifest.mode), *births, *(changed if memory else [])]
+        created = Created(len(births), self.manifest.mode, self.manifest.keep_best)
+        return [created, *births, *(changed if memory else [])]
 
     @property
     def state(self) -> State:

@@ -24,6 +24,9 @@ SETTINGS = (
     "threads",
     "max_attempts",
     "max_deaths",
+    "keep_best",
+    "checkpoint_budget_gb",
+    "tensorboard",
     "lease_timeout_s",
     "stall_timeout_s",
 )

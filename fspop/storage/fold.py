@@ -66,7 +66,7 @@ def _with_member(state: State, index: int, **changes: Any) -> State:
 
 
 def _created(state: State, op: Created, time: float) -> State:
-    return replace(state, mode=op.mode, created_at=time)
+    return replace(state, mode=op.mode, keep_best=op.keep_best, created_at=time)
 
 
 def _born(state: State, op: Born, time: float) -> State:
@@ -83,8 +83,15 @@ def _born(state: State, op: Born, time: float) -> State:
     if op.member == len(state.members):
         member = Member(index=op.member, generation=generation, next_index=op.index + 1)
         return replace(state, members=[*state.members, member])
+    member = state.members[op.member]
+    former = member.generation
     state = _with_member(
-        state, op.member, generation=generation, next_index=op.index + 1, status="active"
+        state,
+        op.member,
+        generation=generation,
+        next_index=op.index + 1,
+        status="active",
+        trained_steps=member.trained_steps + former.step - former.start_step,
     )
     return replace(state, n_decisions=state.n_decisions + 1, mutator_error="", mutator_traceback="")
 
@@ -177,12 +184,13 @@ def _with_best(state: State, generation: Generation, op: Reported) -> State:
     value = op.value
     if value is None or op.diverged or not math.isfinite(value):
         return state
-    best = state.best.evaluation.value if state.best else None
-    if best is not None and not is_better(state.mode, value, best):
-        return state
     found = next((c for c in generation.checkpoints if c.step == op.step), None)
-    evaluation = Evaluation(op.generation, op.step, value, op.metrics)
-    return replace(state, best=Best(evaluation, generation.hparams, found))
+    new = Best(Evaluation(op.generation, op.step, value, op.metrics), generation.hparams, found)
+    point = (op.generation, op.step)
+    others = [b for b in state.leaders if (b.evaluation.generation, b.evaluation.step) != point]
+    ahead = sum(not is_better(state.mode, value, b.evaluation.value or 0.0) for b in others)
+    leaders = [*others[:ahead], new, *others[ahead:]][: max(1, state.keep_best)]
+    return replace(state, leaders=leaders)
 
 
 def _retired(state: State, op: Retired, time: float) -> State:
