@@ -178,6 +178,16 @@ def test_the_public_names_come_without_torch():
     assert "msgspec" in loaded and "torch" not in loaded
 
 
+def test_status_never_load_torch_or_numpy(tmp_path):
+    run = tmp_path / "run"
+    example = PACKAGE.parent / "examples/synthetic.py"
+    verbs = [["init", str(example), "--dir", str(run)], ["status", "--dir", str(run)]]
+    program = "from fspop.cli.app import run; assert run({}) == 0"
+    modules_after(program.format(verbs[0]))
+    loaded = modules_after(program.format(verbs[1]))
+    assert "msgspec" in loaded and not {"torch", "numpy"} & loaded
+
+
 def test_a_misspelt_public_name_is_an_attribute_error():
     import fspop
 

@@ -1,8 +1,10 @@
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -102,7 +104,8 @@ def start(tmp_path, run_dir, ssh):
     start.pids = pids
     yield start
     for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_each_line_becomes_a_worker_with_its_place_as_id(start, run_dir):
@@ -129,6 +132,20 @@ def test_the_remote_command_may_set_the_environment_and_stdin_is_empty(start, ru
     start("good", FSPOP_REMOTE=f"env FSPOP_DATA=/data {tmp_path}/stand-in")
     log = (run_dir / "logs/worker-0.log").read_text()
     assert log.splitlines()[1] == "data /data, stdin "
+
+
+def test_the_real_worker_joins_the_run_and_finishes_it(start, tmp_path):
+    fspop = tmp_path / "fspop"
+    lines = [f"#!{sys.executable}", f"import sys; sys.path.insert(0, {str(ROOT)!r})"]
+    fspop.write_text("\n".join([*lines, "from fspop.cli.app import main", "main()"]))
+    fspop.chmod(0o755)
+    run, example = tmp_path / "run", ROOT / "examples/synthetic.py"
+    subprocess.run([fspop, "init", example, "--dir", run], check=True)
+    done = start("good\ngood", folder=run, FSPOP_REMOTE=f"env FSPOP_SYNTHETIC_STEPS=60 {fspop}")
+    assert done.returncode == 0, done.stdout
+    status = [fspop, "status", "--json", "--dir", run]
+    finished = '"state": "finished"'
+    wait_for(lambda: finished in subprocess.check_output(status, text=True), "finished", 60)
 
 
 def test_one_host_that_is_away_does_not_stop_the_others(start):
