@@ -40,7 +40,10 @@ def command(
     run_dir: options.RunDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, with the lineage.")] = False,
 ) -> None:
-    """Show the best evaluation so far: checkpoint, value, hparams and lineage."""
+    """Show the best evaluation so far.
+
+    With its hparams, its checkpoint, and the generations it descends from.
+    """
     report = read_best(options.needed_dir(run_dir))
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())

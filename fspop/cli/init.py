@@ -11,9 +11,10 @@ def command(
     settings: options.Settings = None,
     code: options.Code = None,
 ) -> None:
-    """Create a run: copy the experiment's code into DIR, check that it imports, and begin.
+    """Create a run from an experiment.
 
-    DIR must be new or empty. A failure leaves it as it was.
+    Copies the experiment's code into DIR and checks that it imports from there, in a fresh process.
+    DIR must be new or empty; a failure leaves it as it was.
     """
     root = options.needed_dir(run_dir)
     changed = options.overrides(members, seed, settings)

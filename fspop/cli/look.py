@@ -14,6 +14,7 @@ from fspop.report.schema import RunStatus
 from fspop.report.status import Observed, describe
 from fspop.storage import open_log, read_manifest
 from fspop.storage.heartbeat import read_heartbeats
+from fspop.storage.process import is_proven_dead
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,8 +41,6 @@ class Watcher:
 
     def look(self) -> RunStatus:
         """How the run stands now."""
-        from fspop.controller.liveness import is_proven_dead
-
         state = self._log.refresh()
         beats = read_heartbeats(self._paths)
         dead = {p.incarnation for p in state.workers.values() if is_proven_dead(p)}

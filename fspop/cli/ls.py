@@ -16,7 +16,10 @@ def command(
         Path, typer.Argument(metavar="FOLDER", help="Where to look.", show_default="here")
     ] = Path("."),
 ) -> None:
-    """List the runs below FOLDER, a line each; one that cannot be read says why."""
+    """List the runs below FOLDER.
+
+    A line each; one that cannot be read says why.
+    """
     if not folder.is_dir():
         raise UsageError(f"FOLDER: got {str(folder)!r}, but there is no such folder")
     found = False

@@ -25,20 +25,23 @@ def command(
     data: options.Data = None,
     device: options.Device = None,
 ) -> None:
-    """Train a whole run on this machine: create it if needed, start workers, show how it goes.
+    """Train a whole run on this machine.
 
-    A worker that dies is started again. Ctrl-C lets the workers save and end; the same command goes
-    on later, and so does any worker on any machine.
+    Creates the run if needed, starts workers, shows how it goes and the best at the end. A worker
+    that dies is started again. Ctrl-C lets the workers save and end; the same command goes on
+    later, and so does any worker on any machine.
     """
     root = options.needed_dir(run_dir)
     changed = options.overrides(members, seed, settings)
     manifest = open_or_create(target, root, changed, code)
     n_workers = workers or max(1, min(manifest.members, _cpus() // manifest.threads))
     from fspop.cli.best import best_lines, read_best
+    from fspop.cli.look import Watcher
     from fspop.cli.supervise import supervise
 
-    with options.sigterm_as_interrupt():
-        supervise(root, n_workers, data and os.path.abspath(data), device)
+    if Watcher(root).look().state != "finished":
+        with options.sigterm_as_interrupt():
+            supervise(root, n_workers, data and os.path.abspath(data), device)
     for line in best_lines(read_best(root)):
         print(line)
 

@@ -21,7 +21,11 @@ def command(
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Again every 2 s, until Ctrl-C.")] = False,
 ) -> None:
-    """Show how the run stands: a row for each member, with the hparams that vary."""
+    """Show how the run stands.
+
+    One line on the run, a row for each member with the hparams that vary, and what needs attention.
+    The age is that of the worker's heartbeat, by the clocks of both hosts.
+    """
     root = options.needed_dir(run_dir)
     from fspop.cli.look import Watcher
 

@@ -29,10 +29,11 @@ def command(
     data: options.Data = None,
     device: options.Device = None,
 ) -> None:
-    """Train one member for a few steps, here and now; nothing is shared and nothing is kept.
+    """Train one member for a few steps, in this process.
 
-    Goes through what a worker does: setup, apply_hparams, train, evaluate, a checkpoint, and
-    restoring it into a fresh task, which must then go on exactly like the one that was saved.
+    Nothing is shared and nothing is kept, and a debugger works. Goes through what a worker does:
+    setup, apply_hparams, train, evaluate, a checkpoint, and restoring it into a fresh task, which
+    should then go on exactly like the one that was saved.
     """
     changed = options.overrides(None, seed, settings)
     from fspop.experiment_code import (

@@ -15,11 +15,11 @@ def command(
     data: options.Data = None,
     device: options.Device = None,
 ) -> None:
-    """Train members of the run until it is finished. Start one on every machine.
+    """Train members of the run until it is finished.
 
-    It may be killed at any time, and started again with the same id. SIGTERM or Ctrl-C make it save
-    and end. Exit codes: 0 finished or asked to stop, 2 usage, 78 somebody has to change something,
-    75 try later, 70 a bug.
+    Start one on every machine, each with an id of its own. It may be killed at any time, and
+    started again with the same id. SIGTERM or Ctrl-C make it save and end. Exit codes: 0 finished
+    or asked to stop, 2 usage, 78 somebody has to change something, 75 try later, 70 a bug.
     """
     worker = options.worker_id(id)
     root = options.needed_dir(run_dir)

@@ -94,9 +94,9 @@ def _check_free(folder: Path, file: str, name: str) -> None:
     origin = getattr(module, "__file__", None)
     own = module is None or origin is None or _is_below(origin, folder)
     if top in sys.stdlib_module_names or not own:
+        other = origin if not own else "in the standard library"
         raise ExperimentError(
-            f"{file}: {top!r} is the name of another Python module ({origin or 'built in'}); "
-            "rename the file"
+            f"{file}: {top!r} is the name of another Python module ({other}); rename the file"
         )
 
 

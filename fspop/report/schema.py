@@ -34,8 +34,9 @@ class MemberStatus(Struct, frozen=True):
     """One member and its current generation.
 
     `status` is what the log says: active, finished or failed. `state` is the word for a reader: a
-    holder's own word for what it does (training, restoring, saving, ...), or diverged, claimed (no
-    heartbeat yet), worker silent, worker dead, waiting (for the others), free, finished, failed.
+    holder's own word for what it does (training, restoring, saving, ...), or diverged, starting
+    (claimed, and not yet in the heartbeat), worker silent, worker dead, waiting (for the others),
+    free, finished, failed.
 
     `value` is the newest score, `best` the best one of this generation's newest 64; `diverged` says
     why the newest evaluation does not count. `step` is the last one reported, `live_step` where the

@@ -162,7 +162,7 @@ def _member_state(
         # A worker with nothing to do would take it if it could be trained now.
         idle = any(w.doing == "waiting" and w.state == "alive" for w in workers.values())
         return "waiting" if idle else "free"
-    return worker.doing if worker and worker.member == member.index and worker.doing else "claimed"
+    return worker.doing if worker and worker.member == member.index and worker.doing else "starting"
 
 
 def _newest(generation: Generation) -> Evaluation | None:

@@ -90,7 +90,6 @@ def table(status: RunStatus, width: int) -> Table:
 
 def _columns(status: RunStatus) -> list[Column]:
     members = status.members
-    several_hosts = len({m.host for m in members if m.host}) > 1
     return [
         Column("member", [str(m.member) for m in members], number=True),
         Column("generation", [m.generation for m in members]),
@@ -99,7 +98,7 @@ def _columns(status: RunStatus) -> list[Column]:
         Column("best", [number(m.best) for m in members], number=True, rank=4),
         *_hparam_columns(members),
         Column("worker", [m.worker or "-" for m in members]),
-        Column("host", [m.host or "-" for m in members], rank=2 if several_hosts else 6),
+        Column("host", [short(m.host or "-") for m in members], rank=2),
         Column("age", [age(m.heartbeat_age_s) for m in members], number=True, rank=1),
         Column("state", [m.state for m in members]),
     ]
