@@ -12,7 +12,7 @@ from fspop.storage import read_history
 
 ROOT = Path(__file__).parents[2]
 CPU_LIMIT_S = 240
-"""It promises 4 minutes on 2 cores. Counted in CPU time, because other tests may use the cores too."""
+"""It promises 4 minutes on 2 cores; CPU time, because other tests may use the cores too."""
 
 
 def status(run):
