@@ -1,19 +1,18 @@
 """Where a hyperparameter takes effect in a torch optimizer or model: set there, read back there."""
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-_GROUP_KEYS = {
-    "learning_rate": "lr",
-    "lr": "lr",
-    "momentum": "momentum",
-    "weight_decay": "weight_decay",
-    "betas": "betas",
-}
+from fspop.errors import HparamsNotApplied
+from fspop.training.schedules.optimizers import param_groups, set_momentum
+
+_ALIASES = {"learning_rate": "lr"}
 _BETA_INDEX = {"momentum": 0, "beta1": 0, "beta2": 1}
+_NOT_HPARAMS = ("params", "name")
 
 
 class Place(Protocol):
@@ -27,17 +26,84 @@ class Place(Protocol):
 
 
 def places(model: nn.Module, optimizer: torch.optim.Optimizer, name: str) -> list[Place]:
-    """Every spot for the hyperparameter `name`: param groups or dropout layers; [] for none."""
+    """Every spot for the hyperparameter `name`: param groups or dropout; [] for none.
+
+    A name may end in a param group, by its "name" or index: "learning_rate.head", "lr.0". A group
+    that does not exist raises InvalidSetting.
+    """
     if name == "dropout":
-        return [_Probability(m) for m in model.modules() if isinstance(m, _DropoutNd)]
-    found = (_in_group(group, name) for group in optimizer.param_groups)
+        return dropouts(model)
+    name, _, group = name.partition(".")
+    if name != "dropout" and _in_groups(optimizer, optimizer.param_groups, name):
+        return _in_groups(optimizer, param_groups(optimizer, group_key(group)), name)
+    return []
+
+
+def group_key(text: str) -> int | str | None:
+    """A param group as `set_learning_rate` takes it, from the text after the dot."""
+    return None if not text else int(text) if text.isdecimal() else text
+
+
+def dropouts(model: nn.Module) -> list[Place]:
+    """The probability of every dropout layer, and of layers that drop inside."""
+    found: list[Place] = []
+    for module in model.modules():
+        if isinstance(module, _DropoutNd):
+            found.append(Attribute(module, "p"))
+        elif isinstance(module, nn.MultiheadAttention | nn.RNNBase):
+            found.append(Attribute(module, "dropout"))
+    return found
+
+
+def attributes(owners: Iterable[Any], name: str) -> list[Place]:
+    """The attribute of this dotted name in each owner that has it and whose value is plain data."""
+    *path, last = name.split(".")
+    found: list[Place] = []
+    for owner in owners:
+        for step in path:
+            owner = getattr(owner, step, None)
+        if isinstance(getattr(owner, last, ...), _PLAIN):
+            found.append(Attribute(owner, last))
+    return found
+
+
+_PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
+
+
+class Attribute:
+    """A plain attribute of any object."""
+
+    def __init__(self, owner: Any, name: str):
+        self.owner, self.name = owner, name
+
+    def set(self, value: Any) -> None:
+        """Assigns it; HparamsNotApplied where the object does not allow that."""
+        try:
+            setattr(self.owner, self.name, value)
+        except (AttributeError, ValueError, TypeError) as error:
+            raise HparamsNotApplied(
+                f"hyperparameter {self.name}={value!r}: {type(self.owner).__name__} refused it "
+                f"({error})",
+                name=self.name,
+            ) from error
+
+    def get(self) -> Any:
+        """Reads it."""
+        value = getattr(self.owner, self.name)
+        return list(value) if isinstance(value, tuple) else value
+
+
+def _in_groups(
+    optimizer: torch.optim.Optimizer, groups: list[dict[str, Any]], name: str
+) -> list[Place]:
+    found = (_in_group(optimizer, group, name) for group in groups)
     return [place for place in found if place is not None]
 
 
-def _in_group(group: dict[str, Any], name: str) -> Place | None:
-    key = _GROUP_KEYS.get(name)
-    if key in group:
-        return _Entry(group, key)
+def _in_group(optimizer: torch.optim.Optimizer, group: dict[str, Any], name: str) -> Place | None:
+    key = _ALIASES.get(name, name)
+    if key in group and key not in _NOT_HPARAMS:
+        return _Entry(optimizer, group, key)
     if name in _BETA_INDEX and "betas" in group:
         return _Beta(group, _BETA_INDEX[name])
     return None
@@ -46,12 +112,15 @@ def _in_group(group: dict[str, Any], name: str) -> Place | None:
 class _Entry:
     """An entry of a param group; a tensor stays that tensor: compiled optimizers hold on to it."""
 
-    def __init__(self, group: dict[str, Any], key: str):
-        self.group, self.key = group, key
+    def __init__(self, optimizer: torch.optim.Optimizer, group: dict[str, Any], key: str):
+        self.optimizer, self.group, self.key = optimizer, group, key
 
     def set(self, value: Any) -> None:
         if isinstance(self.group[self.key], torch.Tensor):
             self.group[self.key].fill_(value)
+        elif self.key == "momentum":  # which may need buffers from now on
+            index = [group is self.group for group in self.optimizer.param_groups].index(True)
+            set_momentum(self.optimizer, value, index)
         else:
             self.group[self.key] = tuple(value) if isinstance(value, list) else value
 
@@ -63,29 +132,17 @@ class _Entry:
 
 
 class _Beta:
-    """One of a param group's betas."""
+    """One of a param group's betas; a tensor stays that tensor, too."""
 
     def __init__(self, group: dict[str, Any], index: int):
         self.group, self.index = group, index
 
     def set(self, value: Any) -> None:
         betas = list(self.group["betas"])
-        betas[self.index] = value
+        held = betas[self.index]
+        betas[self.index] = held.fill_(value) if isinstance(held, torch.Tensor) else value
         self.group["betas"] = tuple(betas)
 
     def get(self) -> Any:
         beta = self.group["betas"][self.index]
         return beta.item() if isinstance(beta, torch.Tensor) else beta
-
-
-class _Probability:
-    """The probability of a dropout layer."""
-
-    def __init__(self, layer: _DropoutNd):
-        self.layer = layer
-
-    def set(self, value: Any) -> None:
-        self.layer.p = value
-
-    def get(self) -> Any:
-        return self.layer.p

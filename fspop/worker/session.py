@@ -1,21 +1,20 @@
 """One task in training: set up, restored, verified, trained in short stretches, saved."""
 
 import contextlib
-import inspect
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fspop.controller.assignment import Assignment
 from fspop.controller.score import read_score
-from fspop.errors import HparamsNotApplied, TaskRaised
+from fspop.errors import TaskError, TaskRaised
 from fspop.paths import RunPaths
 from fspop.records import Checkpoint, Reported, parse_generation_id
 from fspop.seeds import derive_seed
 from fspop.storage.crash import reach
 from fspop.training import random_state
 from fspop.training.checkpoint import load_checkpoint, save_checkpoint
+from fspop.training.in_effect import check_in_effect
 from fspop.training.task import Context, Task
 
 STRETCH_S = 0.25
@@ -25,10 +24,12 @@ STRETCH_S = 0.25
 @contextlib.contextmanager
 def user_code(doing: str) -> Iterator[None]:
     """Turns whatever the user's code raises into TaskRaised, so that it is told from our own
-    errors.
+    errors. A TaskError says that already.
     """
     try:
         yield
+    except TaskError:
+        raise
     except Exception as error:
         raise TaskRaised(f"{doing}: {type(error).__name__}: {error}") from error
 
@@ -139,6 +140,14 @@ class Session:
         self._random = random_state.capture(self._device)
         return {"value": score.value, "metrics": score.metrics, "diverged": score.diverged}
 
+    def scalars(self) -> dict[str, Any]:
+        """What charts show beside the evaluation: speed, and the task's own `scalars()` if it has
+        them.
+        """
+        own = getattr(self._task, "scalars", None)
+        with user_code("scalars"):
+            return {"steps_per_s": self.steps_per_s, **(own() if callable(own) else {})}
+
     def save(self) -> Checkpoint:
         """A durable checkpoint of this moment, under this claim's term. Raises DiskFull and
         others.
@@ -181,20 +190,4 @@ def apply_hparams(task: Any, hparams: Any) -> None:
     if not callable(getattr(task, "effective_hparams", None)):
         return
     with user_code("effective_hparams"):
-        in_effect = dict(task.effective_hparams())
-    for name, effective in in_effect.items():
-        if isinstance(hparams, Mapping) and name in hparams and not same(effective, hparams[name]):
-            raise HparamsNotApplied(
-                f"hparam {name!r}: assigned {hparams[name]!r}, but {effective!r} is in effect in "
-                f"{type(task).__name__}; check its apply_hparams ({inspect.getfile(type(task))})",
-                name=name,
-            )
-
-
-def same(a: Any, b: Any) -> bool:
-    """Equality of hparams, numbers up to the rounding of a float32."""
-    if isinstance(a, int | float) and isinstance(b, int | float) and not isinstance(a, bool):
-        return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-12)
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    return bool(a == b)
+        check_in_effect(task, hparams)

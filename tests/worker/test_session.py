@@ -6,7 +6,7 @@ import pytest
 
 from fspop.errors import Damaged, HparamsNotApplied, TaskRaised
 from fspop.paths import RunPaths
-from fspop.worker.session import Session, same
+from fspop.worker.session import Session
 from tests.worker.tasks import Stubborn, Walk, make_run, make_workforce
 
 
@@ -93,8 +93,3 @@ def test_a_new_generation_draws_other_numbers_than_its_parent(tmp_path):
             session.train(5, go_on)
         held = workforce.report(held, session.report(session.save(), **session.evaluate())).next
     assert len(seeds) == 4
-
-
-def test_hparams_are_the_same_up_to_float32():
-    assert same(0.1, 0.10000000149) and same([0.9, 0.999], (0.9, 0.999)) and same("a", "a")
-    assert not same(0.1, 0.1001) and not same([1], [1, 2]) and not same(True, 0.0)

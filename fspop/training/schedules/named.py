@@ -1,10 +1,10 @@
 """Schedules by name, for settings that come as text or plain data."""
 
 import dataclasses
-import difflib
 from typing import Any
 
 from fspop.errors import InvalidSetting
+from fspop.training.nearest import hint
 from fspop.training.schedules.accuracy import DecayWhenAcc, TriangularDecayWhenAcc
 from fspop.training.schedules.base import Schedule
 from fspop.training.schedules.cosine import CosineOneCycle, WarmRestart
@@ -51,8 +51,8 @@ def make_schedule(kind: str | type[Schedule], **settings: Any) -> Schedule:
     known = [f.name for f in dataclasses.fields(cls) if f.init]
     for setting in settings:
         if setting not in known:
-            hint = _hint(setting, known)
-            raise InvalidSetting(f"{cls.__name__} has no setting {setting!r}; {hint}")
+            found = hint(setting, known)
+            raise InvalidSetting(f"{cls.__name__} has no setting {setting!r}; {found}")
     return cls(**settings)
 
 
@@ -61,11 +61,5 @@ def schedule_class(kind: str | type[Schedule]) -> type[Schedule]:
     if isinstance(kind, type) and issubclass(kind, Schedule):
         return kind
     if kind not in SCHEDULES:
-        raise InvalidSetting(f"no schedule is named {kind!r}; {_hint(str(kind), list(SCHEDULES))}")
+        raise InvalidSetting(f"no schedule is named {kind!r}; {hint(str(kind), SCHEDULES)}")
     return SCHEDULES[str(kind)]
-
-
-def _hint(wrong: str, known: list[str]) -> str:
-    by_lower = {each.lower(): each for each in known}
-    close = difflib.get_close_matches(wrong.lower(), by_lower, 1)
-    return f"did you mean {by_lower[close[0]]!r}?" if close else f"there are {', '.join(known)}"

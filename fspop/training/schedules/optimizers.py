@@ -1,25 +1,25 @@
 """Reads and sets learning rate and momentum in the parameter groups of any torch optimizer."""
 
-import difflib
 from typing import Any
 
 import torch
 from torch.optim import Optimizer, RMSprop
 
 from fspop.errors import InvalidSetting
+from fspop.training.nearest import hint
 from fspop.training.schedules.checks import check_number
 
 
 def set_learning_rate(optimizer: Optimizer, lr: float, group: int | str | None = None) -> None:
     """Sets `lr` in every parameter group, or in the one of this index or "name" entry."""
     check_number("set_learning_rate", "lr", lr, least=0)
-    for each in _groups(optimizer, group):
+    for each in param_groups(optimizer, group):
         _put(each, "lr", float(lr))
 
 
 def get_learning_rate(optimizer: Optimizer, group: int | str = 0) -> float:
     """The learning rate in effect in one parameter group."""
-    return float(_groups(optimizer, group)[0]["lr"])
+    return float(param_groups(optimizer, group)[0]["lr"])
 
 
 def set_momentum(optimizer: Optimizer, momentum: float, group: int | str | None = None) -> None:
@@ -28,7 +28,7 @@ def set_momentum(optimizer: Optimizer, momentum: float, group: int | str | None 
     In [0, 1). Raises InvalidSetting for an optimizer that has neither.
     """
     check_number("set_momentum", "momentum", momentum, least=0, below=1)
-    for each in _groups(optimizer, group):
+    for each in param_groups(optimizer, group):
         if _momentum_key(optimizer, each) == "momentum":
             _put(each, "momentum", float(momentum))
         else:
@@ -41,12 +41,13 @@ def set_momentum(optimizer: Optimizer, momentum: float, group: int | str | None 
 
 def get_momentum(optimizer: Optimizer, group: int | str = 0) -> float:
     """The momentum (or first beta) in effect in one parameter group."""
-    chosen = _groups(optimizer, group)[0]
+    chosen = param_groups(optimizer, group)[0]
     key = _momentum_key(optimizer, chosen)
     return float(chosen[key] if key == "momentum" else chosen[key][0])
 
 
-def _groups(optimizer: Optimizer, group: int | str | None) -> list[dict[str, Any]]:
+def param_groups(optimizer: Optimizer, group: int | str | None) -> list[dict[str, Any]]:
+    """All parameter groups, or those of this index or "name"; InvalidSetting for none."""
     groups = optimizer.param_groups
     if group is None:
         return groups
@@ -57,9 +58,9 @@ def _groups(optimizer: Optimizer, group: int | str | None) -> list[dict[str, Any
     found = [each for each in groups if each.get("name") == group]
     if not found:
         names = [str(each["name"]) for each in groups if "name" in each]
-        close = difflib.get_close_matches(group, names, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {names}"
-        raise InvalidSetting(f"group: the optimizer has no group named {group!r}; {hint}")
+        raise InvalidSetting(
+            f"group: the optimizer has no group named {group!r}; {hint(group, names)}"
+        )
     return found
 
 
