@@ -143,14 +143,17 @@ def read_records(paths: RunPaths, size: int) -> Iterator[Record]:
 
     Raises Damaged where one is missing between others.
     """
-    seq = 0
+    seq = covered = 0
     while True:
         for raw in _read_history(paths, seq, size):
             yield codec.decode(raw, Record, paths.record(seq))
             seq += 1
+        if seq < covered:
+            path = paths.segment(*segment_of(seq, size))
+            raise Damaged(f"{path}: the segment is missing; restore it from a backup", path=path)
         names = list_names(paths.log)
         new = read_listed(paths, seq, names)
-        if newest_snapshot(paths) > seq:
+        if (covered := newest_snapshot(paths)) > seq:
             continue  # compacted meanwhile: what was read may be garbage, the history is not
         if newest_record(names) >= seq + len(new):
             raise Damaged(f"{paths.log}: record {seq + len(new)} is missing", path=paths.log)
