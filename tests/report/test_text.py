@@ -1,0 +1,74 @@
+import pytest
+
+from fspop.records import AttemptFailed, MutatorFailed
+from fspop.report import text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(None, "-"), (0.4, "0s"), (119, "119s"), (120, "2m"), (7200, "2h"), (172_800, "2d")],
+)
+def test_an_age_has_one_unit(seconds, shown):
+    assert text.age(seconds) == shown
+
+
+def test_hparams_of_any_shape_have_names():
+    assert text.flat({"a": {"b": 1}, "c": 2}) == {"a.b": 1, "c": 2}
+    assert text.flat(0.1) == {"hparams": 0.1}
+    assert text.short([1] * 20) == "[1, 1, 1, 1..." and text.short(0.123456) == "0.1235"
+
+
+def test_only_hparams_that_vary_are_columns(scene):
+    assert list(text.varying(scene.look().members)) == ["lr", "kind"]
+
+
+def test_the_table_fits_and_says_what_it_leaves_out(scene):
+    scene.work(5, 1, host="a-very-long-host-name")
+    for width in (60, 80, 100, 140):
+        shown = text.table(scene.look(), width)
+        lines = text.lines(scene.look(), width)[1:5]
+        assert max(map(len, lines)) <= width
+        assert len(shown.columns) + len(shown.left_out) == 11
+    assert shown.left_out == []
+
+
+def test_the_columns_that_must_be_there_stay_in_any_width(scene):
+    titles = [column.title for column in text.table(scene.look(), 10).columns]
+    assert titles == ["member", "generation", "step", "value", "worker", "state"]
+
+
+def test_an_hparam_may_be_called_like_a_column(scene):
+    for member in scene.state.members:
+        member.generation.hparams["step"] = member.index
+    titles = [column.title for column in text.table(scene.look(), 200).columns]
+    assert titles.count("step") == 2
+
+
+def test_numbers_stand_flush_right(scene):
+    scene.score(0, 5, 0.25)
+    scene.score(1, 100, 0.125)
+    head, first, second = text.lines(scene.look(), 200)[1:4]
+    end = head.index("value") + len("value")
+    assert first[:end].endswith(" 0.25") and second[:end].endswith("0.125")
+
+
+def test_one_line_says_how_the_run_stands(scene):
+    scene.score(0, 5, 0.25)
+    line = text.headline(scene.look())
+    assert f"{scene.root.name} (run {scene.manifest.run}, max, 100 steps): idle" in line
+    assert "0 of 3 members finished, 1 evaluations, 0 decisions" in line
+    assert line.endswith("best 0.25 (m000.g0001 at 5), last record 4s ago")
+
+
+def test_troubles_are_named(scene):
+    scene.work(5, 1, age_s=500)
+    scene.fold(AttemptFailed(0, 0, "ValueError: x", final=True), AttemptFailed(2, 0, "OSError: y"))
+    scene.score(1, 10, diverged="evaluate() is nan")
+    scene.fold(MutatorFailed("KeyError: 'lr'"))
+    assert text.troubles(scene.look()) == [
+        "FAILING: the mutator raises KeyError: 'lr'; no decision until that ends",
+        "member 0 FAILED: ValueError: x",
+        "member 1 diverged: evaluate() is nan",
+        "member 2 raised 1 times in a row: OSError: y",
+        "worker 5 on node-a, process 7, is silent (heartbeat 8m old)",
+    ]
