@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from fspop.records import Checkpoint, Generation
+from fspop.records import Checkpoint, Member
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,8 @@ class Assignment:
 
     `params` is what was given to `set_eval` with that checkpoint (a path, or plain data); None
     means: begin with fresh parameters. `term` is 0 for callers that hold no claim. `train_until` is
-    the step at which to wait for a decision, None without limit.
+    the step at which to wait for a decision, None without limit. `steps_before` plus a step is what
+    the member has trained over all its generations, which never runs backwards.
     """
 
     member: int
@@ -24,6 +25,7 @@ class Assignment:
     term: int = 0
     train_until: int | None = None
     train_s: float = 0.0
+    steps_before: int = 0
 
     @property
     def meta_params(self) -> Any:
@@ -36,8 +38,9 @@ class Assignment:
         return self.checkpoint is not None and self.checkpoint.generation == self.generation_id
 
 
-def assignment(generation: Generation, term: int = 0, train_until: int | None = None) -> Assignment:
-    """The assignment that a live generation stands for."""
+def assignment(member: Member, term: int = 0, train_until: int | None = None) -> Assignment:
+    """The assignment that a member's current generation stands for."""
+    generation = member.generation
     restart = generation.restart
     return Assignment(
         member=generation.member,
@@ -49,4 +52,5 @@ def assignment(generation: Generation, term: int = 0, train_until: int | None = 
         term=term,
         train_until=train_until,
         train_s=generation.train_s,
+        steps_before=member.trained_steps - generation.start_step,
     )

@@ -25,8 +25,8 @@ from fspop.records import (
     Born,
     Checkpoint,
     Created,
-    Generation,
     Manifest,
+    Member,
     MutatorChanged,
     MutatorFailed,
     Point,
@@ -154,10 +154,10 @@ class PopulationController:
         del meta_params  # the generation's hparams are on record; accepted as the library does
         state = self._poll()
         member = self._member(worker_id, state)
-        self.stopwatch.seconds(member)
+        self.stopwatch.seconds(member.generation)
         if generation_id in (None, ""):
             return assignment(member)
-        if generation_id == member.id:
+        if generation_id == member.generation.id:
             return None
         if not _was_issued(state, generation_id):
             log.warning(
@@ -230,13 +230,13 @@ class PopulationController:
             return []  # known to fail: a record for every poll would say no more
         return with_consequences(state, self.rules, ops) if ops else []
 
-    def _member(self, worker_id: int, state: State) -> Generation:
+    def _member(self, worker_id: int, state: State) -> Member:
         if not isinstance(worker_id, int) or not 0 <= worker_id < len(state.members):
             raise InvalidId(
                 f"worker id: got {worker_id!r}, but this population has members "
                 f"0 to {len(state.members) - 1}"
             )
-        return state.members[worker_id].generation
+        return state.members[worker_id]
 
     def _register(self, worker: str, generation_id: str, step: int, params: Any) -> None:
         _check_step(step)

@@ -215,4 +215,4 @@ class Workforce:
 
     def _assignment(self, state: State, member: int, term: int) -> Assignment:
         limit = self.controller.rules.limits(state)[member]
-        return assignment(state.members[member].generation, term, limit)
+        return assignment(state.members[member], term, limit)

@@ -26,6 +26,7 @@ from fspop.worker.cleanup import delete_retired, sweep
 from fspop.worker.heartbeat import Pulse
 from fspop.worker.joining import join
 from fspop.worker.notify import notify, watchdog_interval_s
+from fspop.worker.scalars import Charts
 from fspop.worker.session import Session
 from fspop.worker.signals import StopRequest
 
@@ -94,6 +95,7 @@ class Daemon:
         self._pulse = Pulse(
             paths, process, self._liveness, lambda: controller.log.refresh(), lease_s
         )
+        self._charts = Charts(paths, manifest.tensorboard, process.incarnation)
         self._session: Session | None = None
         self._polled_s = 0.0
         self._notified_s = 0.0
@@ -114,6 +116,7 @@ class Daemon:
             raise
         finally:
             notify("STOPPING=1")
+            self._charts.close()
             self._pulse.stop()
         return 0
 
@@ -249,6 +252,7 @@ class Daemon:
         )
         reach("worker.reported")
         delete_retired(self._paths, outcome.retired)
+        self._charts.write(session.held, report, session.scalars())
         value = report.diverged or report.value
         log.info(
             "%s step %d: %s", report.generation, report.step, "saved" if value is None else value

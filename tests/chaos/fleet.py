@@ -19,6 +19,7 @@ _REPORTED = re.compile(r"INFO (m\d+\.g\d+) step (\d+): ")
 
 def init(root: Path, *settings: str) -> None:
     """A new run of the synthetic example; `settings` as `key=value`."""
+    settings = ("tensorboard=false", *settings)  # it would import torch at every start
     overrides = [word for setting in settings for word in ("--set", setting)]
     command = [*FSPOP, "init", str(SYNTHETIC), "--dir", str(root), *overrides]
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)

@@ -36,6 +36,7 @@ class Walk:
 experiment = Experiment(
     task=Walk, members=3, mode="max", metric="score", space={"drift": Uniform(0.5, 1.0)},
     mutator=TruncationSelection(interval=10), total_steps=20, report_every=5, lease_timeout_s=2.0,
+    tensorboard=False,
 )
 """
 
