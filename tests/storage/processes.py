@@ -16,17 +16,15 @@ def start(paths, name, seconds=60.0, size=8, *flags, **environment):
     """A committer; environment variables are e.g. FSPOP_CRASH_AT."""
     command = [sys.executable, COMMITTER, paths.root, name, seconds, size, *flags]
     env = {**os.environ, **environment}
-    return subprocess.Popen([str(word) for word in command], env=env, stderr=subprocess.PIPE)
+    with open(paths.root / f"{name}.errors", "ab") as errors:
+        return subprocess.Popen([str(word) for word in command], env=env, stderr=errors)
 
 
 def end(process):
     """Its exit code; ends it first if it still runs."""
     if process.poll() is None:
         process.kill()
-    _, errors = process.communicate()
-    if errors:
-        sys.stderr.write(errors.decode(errors="replace"))
-    return process.returncode
+    return process.wait()
 
 
 def acknowledged(paths):
@@ -44,6 +42,8 @@ def check_nothing_lost(paths, size=8):
     """Every acknowledged record is in the log or the history exactly once, at the number that was
     acknowledged, and the numbers have no hole. Returns how many were acknowledged.
     """
+    errors = "".join(path.read_text() for path in paths.root.glob("*.errors"))
+    assert not errors, errors[-3000:]
     records = list(read_records(paths, size))
     assert [record.seq for record in records] == list(range(len(records)))
     for before, after in itertools.pairwise(records):
