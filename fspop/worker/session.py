@@ -118,7 +118,7 @@ class Session:
             self._stretch(min(target - self.step, self._stretch_steps()))
             goes_on = on_stretch()
         self._random = random_state.capture(self._device)
-        return goes_on
+        return self.step == target  # then its report is due, whatever else is asked for
 
     def _stretch_steps(self) -> int:
         return max(1, int(STRETCH_S * self.steps_per_s))

@@ -64,6 +64,13 @@ def test_training_breaks_off_between_two_stretches(tmp_path):
     assert 1 <= session.step < 30
 
 
+def test_training_that_reached_its_report_is_complete_even_when_asked_to_stop(tmp_path):
+    """Else a member would stand at a barrier without the score everybody waits for."""
+    _, held = begin(tmp_path)
+    session = open_session(tmp_path, held)
+    assert session.train(1, lambda: False)
+
+
 def test_hparams_that_are_not_in_effect_are_an_error(tmp_path):
     _, held = begin(tmp_path, Stubborn)
     with pytest.raises(HparamsNotApplied, match=r"'drift': assigned .*, but 0\.5 is in effect"):
