@@ -219,6 +219,13 @@ class Retired(Op, frozen=True, tag="retired"):
     checkpoints: list[Checkpoint]
 
 
+class Lost(Op, frozen=True, tag="lost"):
+    """A checkpoint turned out to be damaged or missing; nobody starts from it any more."""
+
+    checkpoint: Checkpoint
+    error: str
+
+
 class Finished(Op, frozen=True, tag="finished"):
     """The member reached the end of its training."""
 
@@ -267,6 +274,7 @@ AnyOp = (
     | Released
     | Reported
     | Retired
+    | Lost
     | Finished
     | AttemptFailed
     | MemberFailed

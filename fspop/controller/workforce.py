@@ -14,6 +14,7 @@ from fspop.controller.claims import (
 )
 from fspop.controller.decide import mutator_ops, report_ops, with_consequences
 from fspop.controller.liveness import Liveness
+from fspop.controller.lost import lost_ops
 from fspop.controller.population import PopulationController
 from fspop.errors import Fenced
 from fspop.records import (
@@ -118,6 +119,20 @@ class Workforce:
             return [*ops, *buried, *self._move_ops(after, held)]
 
         return self._outcome(self._commit(build), held)
+
+    def lose(self, held: Assignment, error: str) -> Assignment | None:
+        """Records that the checkpoint `held` starts from cannot be read; returns what replaces it."""
+
+        def build(state: State) -> list[AnyOp]:
+            member = check_claim(state, held.member, held.term, self.process.incarnation)
+            lost = held.checkpoint
+            if lost is None or member.generation.restart != lost:
+                return []  # a decision overtook it
+            ops = lost_ops(state, held.member, lost, error)
+            return with_consequences(state, self.controller.rules, ops)
+
+        state, _ = self._commit(build)
+        return self._assignment(state, held.member, held.term)
 
     def release(self, held: Assignment) -> None:
         """Lets the member go; a claim that is over already is no error."""

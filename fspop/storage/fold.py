@@ -24,6 +24,7 @@ from fspop.records import (
     Generation,
     Joined,
     Left,
+    Lost,
     Member,
     MemberFailed,
     MutatorChanged,
@@ -205,6 +206,17 @@ def _retired(state: State, op: Retired, time: float) -> State:
     return replace(state, kept=kept)
 
 
+def _lost(state: State, op: Lost, time: float) -> State:
+    state = _retired(state, Retired([op.checkpoint]), time)
+    leaders = [
+        replace(best, checkpoint=None)
+        if best.checkpoint and _same(best.checkpoint, op.checkpoint)
+        else best
+        for best in state.leaders
+    ]
+    return replace(state, leaders=leaders)
+
+
 def _finished(state: State, op: Finished, time: float) -> State:
     return _with_member(state, op.member, status="finished")
 
@@ -266,6 +278,7 @@ _APPLY: dict[type, Callable[[State, Any, float], State]] = {
     Released: _released,
     Reported: _reported,
     Retired: _retired,
+    Lost: _lost,
     Finished: _finished,
     AttemptFailed: _attempt_failed,
     MemberFailed: _member_failed,

@@ -27,7 +27,7 @@ from fspop.worker.heartbeat import Pulse
 from fspop.worker.joining import join
 from fspop.worker.notify import notify, watchdog_interval_s
 from fspop.worker.scalars import Charts
-from fspop.worker.session import Session
+from fspop.worker.session import Session, read_checkpoint
 from fspop.worker.signals import StopRequest
 
 log = logging.getLogger("fspop.worker")
@@ -38,6 +38,8 @@ IDLE_S = (0.02, 5.0)
 POLL_INTERVAL_S = 1.0
 """How often a training loop looks whether its generation was replaced."""
 DISK_FULL_PAUSE_S = 5.0
+SECOND_LOOK_S = 1.0
+"""How long to wait before a checkpoint that cannot be read is looked at again."""
 
 
 def run_worker(
@@ -186,8 +188,7 @@ class Daemon:
         except Damaged as error:
             if self._paths.checkpoints not in Path(error.attributes["path"]).parents:
                 raise
-            if not self._is_replaced(held):
-                self._fail(held, error)
+            return self._go_on_without(held, error)
         self._session = None
         return None
 
@@ -285,12 +286,25 @@ class Daemon:
                 self._manifest.max_attempts,
             )
 
-    def _is_replaced(self, held: Assignment) -> bool:
-        """Whether the checkpoint is unreadable only because a decision overtook this restore."""
+    def _go_on_without(self, held: Assignment, error: Damaged) -> Assignment | None:
+        """From an earlier checkpoint, where a second look agrees that this one is lost."""
+        self._session = None
         try:
-            return self._workforce.poll(held) is not None
-        except Fenced:
-            return True
+            replaced = self._workforce.poll(held)  # overtaken by a decision, and so deleted
+            if replaced is not None or held.checkpoint is None:
+                return replaced
+            self._stop.wait(SECOND_LOOK_S)
+            try:
+                read_checkpoint(self._paths, held.checkpoint, "cpu")
+                return held
+            except Damaged as again:
+                log.error("%s", again)
+            following = self._workforce.lose(held, str(error))
+        except Fenced as fenced:
+            log.warning("%s", fenced)
+            return None
+        log.warning("member %d goes on without it", held.member)
+        return following
 
     def _with_space(self, call: Callable[[], T]) -> T:
         """Calls again for as long as the disk is full, unless asked to stop."""

@@ -34,6 +34,12 @@ def user_code(doing: str) -> Iterator[None]:
         raise TaskRaised(f"{doing}: {type(error).__name__}: {error}") from error
 
 
+def read_checkpoint(paths: RunPaths, checkpoint: Checkpoint, device: str) -> dict[str, Any]:
+    """The verified content of a checkpoint on record. Raises Damaged, StorageUnavailable."""
+    folder = paths.checkpoint(checkpoint.generation, checkpoint.step, checkpoint.term)
+    return load_checkpoint(folder, checkpoint.digest or None, map_location=device)
+
+
 class Session:
     """A task on one generation. The global random state belongs to it only while it trains."""
 
@@ -93,11 +99,9 @@ class Session:
         reach("worker.restored")
 
     def _load(self) -> dict[str, Any] | None:
-        checkpoint = self.held.checkpoint
-        if checkpoint is None:
+        if self.held.checkpoint is None:
             return None
-        folder = self._paths.checkpoint(checkpoint.generation, checkpoint.step, checkpoint.term)
-        return load_checkpoint(folder, checkpoint.digest or None, map_location=self._device)
+        return read_checkpoint(self._paths, self.held.checkpoint, self._device)
 
     def carries_on(self, held: Assignment) -> bool:
         """Whether this live state is what `held` starts from; then the session goes on with it."""

@@ -170,3 +170,29 @@ def test_a_stopped_worker_is_taken_over_after_its_lease_and_fenced_when_it_wakes
     assert "is over" in out or "took this process for dead" in out
     assert finish(other)[0] == 0
     assert [m.status for m in read_run(run)[1].members] == ["finished"] * 3
+
+
+def newest_checkpoint(root, member):
+    return root / read_run(root)[1].members[member].generation.checkpoints[-1].params
+
+
+@pytest.mark.parametrize("harm", ["flip", "truncate", "remove"])
+def test_a_damaged_checkpoint_is_said_and_training_goes_on_from_the_one_before(run, harm):
+    worker = fspop("worker", "--id", 0, "--dir", run, STEP_S="0.05")
+    wait_until(lambda: reached(run, 10))
+    worker.kill()
+    finish(worker)
+    member = next(m.index for m in read_run(run)[1].members if m.generation.step >= 10)
+    file = next(newest_checkpoint(run, member).iterdir())
+    data = file.read_bytes()
+    if harm == "flip":
+        file.write_bytes(data[:9] + bytes([data[9] ^ 1]) + data[10:])
+    elif harm == "truncate":
+        file.write_bytes(data[:-1])
+    else:
+        file.unlink()
+    code, out, _ = finish(fspop("worker", "--id", 0, "--dir", run))
+    state = read_run(run)[1]
+    assert code == 0 and "damaged checkpoint" in out and "goes on without it" in out
+    assert [m.status for m in state.members] == ["finished"] * 3
+    assert state.members[member].failures == 0
