@@ -26,6 +26,15 @@ def test_a_few_seconds_of_stopping_lose_nothing(tmp_path):
     assert check_nothing_lost(paths, 16) > 100
 
 
+def test_a_few_seconds_of_stopping_just_before_the_link_lose_nothing(tmp_path):
+    paths = make_run(tmp_path, 8)
+    environment = {"FSPOP_STOP_AT": "commit.built%10"}
+    with Committers(paths, 4, 4.0, 8, "--no-lock", **environment) as committers:
+        committers.tend(stopped_s=0.1)
+    assert committers.stops > 10
+    assert check_nothing_lost(paths) > 50
+
+
 @pytest.mark.chaos
 @pytest.mark.parametrize("size", [8, 64])
 def test_half_a_minute_of_stopping_loses_nothing(tmp_path, size):
