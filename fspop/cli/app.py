@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 import fspop
+from fspop.cli.light import Light
 from fspop.errors import FspopError
 
 VERBS = {
@@ -38,8 +39,8 @@ class _Verbs(MutableMapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self._loaded:
             app = typer.Typer(add_completion=False, rich_markup_mode=None)
-            app.command(name)(importlib.import_module(VERBS[name]).command)
-            self._loaded[name] = _without_pydantic(get_command(app))
+            app.command(name, cls=_Command)(importlib.import_module(VERBS[name]).command)
+            self._loaded[name] = get_command(app)
         return self._loaded[name]
 
     def __setitem__(self, name: str, command: Any) -> None:
@@ -55,30 +56,11 @@ class _Verbs(MutableMapping[str, Any]):
         return len(VERBS)
 
 
-class _Plain:
-    """Reads a text or a path from the command line."""
-
-    def __init__(self, kind: type):
-        self._kind = kind
-
-    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        """The value as `kind`, None where it was not given."""
-        return None if value is None else self._kind(value)
+class _Command(Light, TyperCommand):
+    """A verb."""
 
 
-def _without_pydantic(command: Any) -> Any:
-    """A hack on private names of typer: its newer versions send each argument through pydantic,
-    whose import takes longer than all else in `fspop status`. Texts and paths need no such help.
-    Where these names change, it only gets slower.
-    """
-    for param in command.params:
-        kind = getattr(getattr(param, "type_descriptor", None), "annotation", None)
-        if kind in (str, Path) and param.nargs == 1 and not getattr(param, "multiple", False):
-            param._runtime_param = _Plain(kind)
-    return command
-
-
-class _Group(TyperGroup):
+class _Group(Light, TyperGroup):
     """The group of all verbs."""
 
     def __init__(self, **settings: Any):

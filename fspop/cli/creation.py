@@ -154,7 +154,9 @@ def _check_ours(paths: RunPaths) -> bool:
     except FileNotFoundError:
         return False
     except NotADirectoryError as error:
-        raise NotARun(f"{paths.root}: it, or a part of the path, is a file; choose another --dir") from error
+        raise NotARun(
+            f"{paths.root}: it, or a part of the path, is a file; choose another --dir"
+        ) from error
     _check_no_run(paths)
     was_here = paths.init_lock.name in names
     foreign = sorted(n for n in names if not (was_here and paths.is_part_of_init(n)))

@@ -4,6 +4,7 @@ It reads {"folder", "file", "attribute", "overrides"} from its standard input. W
 prints goes to standard error.
 """
 
+import dataclasses
 import json
 import os
 import sys
@@ -14,23 +15,16 @@ from fspop.errors import ExperimentError, FspopError
 from fspop.experiment import Experiment
 from fspop.experiment_code.load import load_experiment
 from fspop.experiment_code.overrides import apply_overrides
-from fspop.records import check_plain
+from fspop.records import Manifest, check_plain
 
-SETTINGS = (
-    "total_steps",
-    "report_every",
-    "metric",
-    "max_lead_steps",
-    "threads",
-    "max_attempts",
-    "max_deaths",
-    "keep_best",
-    "checkpoint_budget_gb",
-    "tensorboard",
-    "lease_timeout_s",
-    "stall_timeout_s",
-)
-"""The fields of Experiment that a manifest holds under the same name."""
+TOLD_OTHERWISE = {"members", "mode", "seed", "space", "mutator"}
+
+
+def settings(experiment: Experiment) -> dict[str, Any]:
+    """The fields of the experiment that a manifest holds under the same name."""
+    names = {field.name for field in dataclasses.fields(experiment)}
+    names &= set(Manifest.__struct_fields__)
+    return {name: getattr(experiment, name) for name in sorted(names - TOLD_OTHERWISE)}
 
 
 def facts(experiment: Experiment) -> dict[str, Any]:
@@ -46,7 +40,7 @@ def facts(experiment: Experiment) -> dict[str, Any]:
             "settings": mutator.settings(),
             "memory": check_plain(mutator.init(), "mutator state"),
         },
-        "settings": {name: getattr(experiment, name) for name in SETTINGS},
+        "settings": settings(experiment),
     }
 
 

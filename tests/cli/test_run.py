@@ -1,0 +1,105 @@
+import os
+import re
+import signal
+import time
+
+from fspop.storage import read_run
+
+
+def read_until(process, pattern):
+    """The first line of its output that matches, as a match."""
+    for line in process.stdout:
+        if match := re.search(pattern, line):
+            return match
+    raise AssertionError(f"{pattern} never came: {process.stderr.read()}")
+
+
+def wait_until_training(fspop):
+    deadline = time.monotonic() + 20
+    while not any(m.claim for m in read_run(fspop.folder / "run")[1].members):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def exists(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_whole_run_on_one_machine(fspop):
+    out = fspop.good("run", "toy.py", "--dir", "run", "--workers", 2)
+    assert "worker 1 started" in out and "worker 1 finished" in out
+    assert "100%: steps 40..40 of 40, best " in out and "3 of 3 finished" in out
+    assert re.search(r"^checkpoint  /.*/run/checkpoints/m", out, re.MULTILINE)
+    assert fspop.good("best", "--dir", "run") in out
+
+
+def test_a_finished_run_only_shows_its_best(fspop, trained):
+    out = fspop.good("run", "toy.py", "--dir", "run")
+    assert "going on with run" in out and "started" not in out and "value " in out
+
+
+def test_a_worker_that_is_killed_is_started_again(fspop):
+    process = fspop.start("run", "toy.py", "--dir", "run", "--workers", 1, TOY_STEP_S="0.02")
+    os.kill(int(read_until(process, r"worker 0 started, pid (\d+)")[1]), signal.SIGKILL)
+    read_until(process, "worker 0 was ended by SIGKILL; starting it again")
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert read_run(fspop.folder / "run")[1].members[0].status == "finished"
+
+
+def test_ctrl_c_lets_the_workers_save_and_the_same_command_goes_on(fspop):
+    words = ["run", "toy.py", "--dir", "run", "--workers", "1"]
+    process = fspop.start(*words, TOY_STEP_S="0.1")
+    pid = int(read_until(process, r"worker 0 started, pid (\d+)")[1])
+    wait_until_training(fspop)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "stopping" in out and not exists(pid)
+    state = read_run(fspop.folder / "run")[1]
+    assert state.workers == {} and all(m.claim is None for m in state.members)
+    assert "3 of 3 finished" in fspop.good(*words)
+
+
+def test_sigterm_stops_it_as_cleanly(fspop):
+    process = fspop.start("run", "toy.py", "--dir", "run", "--workers", 1, TOY_STEP_S="0.1")
+    read_until(process, "worker 0 started")
+    wait_until_training(fspop)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert read_run(fspop.folder / "run")[1].workers == {}
+
+
+def test_another_experiment_does_not_go_on_with_a_run(fspop, refused_here, run):
+    (fspop.folder / "other.py").write_text((fspop.folder / "toy.py").read_text())
+    assert "its file, digest differ" in refused_here(78, "run", "other.py", "--dir", "run")
+    assert "its attribute" in refused_here(78, "run", "toy.py:large", "--dir", "run")
+    with (fspop.folder / "toy.py").open("a") as file:
+        file.write("# another")
+    assert "its digest" in refused_here(78, "run", "toy.py", "--dir", "run")
+
+
+def test_other_settings_do_not_go_on_with_a_run(refused_here, run):
+    line = refused_here(78, "run", "toy.py", "--dir", "run", "--seed", 7)
+    assert "was created with seed=0, not 7" in line
+    line = refused_here(78, "run", "toy.py", "--dir", "run", "--set", "total_steps=7")
+    assert "was created with total_steps=as in FILE, not 7" in line
+
+
+def test_workers_that_need_a_person_end_it_with_their_line(fspop, run):
+    with (run / "experiment/toy.py").open("a") as file:
+        file.write("# another")
+    done = fspop("run", "toy.py", "--dir", "run", "--workers", 1)
+    assert done.returncode == 78
+    assert "worker 0 ended with exit code 78" in done.stderr
+    assert "not the code that run" in done.stderr
+
+
+def test_a_run_without_one_score_is_no_success(fspop):
+    done = fspop("run", "toy.py", "--dir", "run", "--workers", 1, TOY_RAISES="1")
+    assert done.returncode == 70 and "without one score" in done.stderr
+    assert "member 0 FAILED: ValueError: no data" in done.stdout
