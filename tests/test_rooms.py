@@ -16,6 +16,7 @@ ROOMS = {
     "paths": 2,
     "space": 2,
     "genotype": 2,
+    "problems": 2,
     "storage": 3,
     "mutators": 4,
     "controller": 5,

@@ -3,8 +3,8 @@
 import dataclasses
 import inspect
 import random
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from fspop.errors import InvalidSetting
 from fspop.mutators.base import MutateFn
@@ -19,8 +19,54 @@ from fspop.space import (
 )
 
 
+class Past(NamedTuple):
+    """What a rule that learns may go by, beside the hparams.
+
+    `memory` is what the rule made of all it saw. The new hparams are for training from `step` on,
+    where the score is `score`. `running` are the (step, score, hparams) that other members are
+    training from now.
+    """
+
+    memory: dict[str, Any]
+    mode: str
+    step: int
+    score: float | None
+    running: Sequence[tuple[int, float, Any]]
+
+
 @dataclasses.dataclass(frozen=True)
-class Perturb:
+class ExploreRule:
+    """Base of the explore rules that work on the run's space."""
+
+    learns: ClassVar[bool] = False  # whether `learned` makes anything of what happened
+
+    def apply(self, hparams: Any, space: Space, rng: random.Random, past: Past | None) -> Any:
+        """New hparams within the space. A rule that learns does without `past` where it is None."""
+        raise TypeError(f"{type(self).__name__} does not define apply()")
+
+    def resampled(self) -> "ExploreRule":
+        """The rule for hparams that are known to be bad."""
+        return Perturb(resample_probability=1.0)
+
+    def learned(self, memory: dict[str, Any], row: "Row", space: Space) -> dict[str, Any]:
+        """The memory with one more row; `memory` is {} at first and is not modified."""
+        return memory
+
+
+class Row(NamedTuple):
+    """What became of training with `hparams` from `step`, where the score was `score`.
+
+    `gain` is how much better the score got per step: above 0 is good in every mode.
+    """
+
+    step: int
+    score: float
+    hparams: Any
+    gain: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Perturb(ExploreRule):
     """Each hparam of the run's space is resampled with the probability, else perturbed in bounds.
 
     factors: a number is multiplied by one of the two. This never leaves 0, so where a domain of
@@ -35,11 +81,25 @@ class Perturb:
         check_probability(self.resample_probability, "Perturb.resample_probability")
         object.__setattr__(self, "factors", tuple(self.factors))
 
+    def apply(self, hparams: Any, space: Space, rng: random.Random, past: Past | None) -> Any:
+        """Perturbed hparams."""
+        return space.perturb(hparams, rng, self.factors, self.resample_probability)
 
-Explore = Perturb | MutateFn
+    def resampled(self) -> ExploreRule:
+        """Draws all of them anew."""
+        return dataclasses.replace(self, resample_probability=1.0)
 
 
-def explore(rule: Explore, hparams: Any, space: Space | None, rng: random.Random) -> Any:
+Explore = ExploreRule | MutateFn
+
+
+def explore(
+    rule: Explore,
+    hparams: Any,
+    space: Space | None,
+    rng: random.Random,
+    past: Past | None = None,
+) -> Any:
     """New hparams from `hparams`, which are not modified.
 
     A function is called as `rule(hparams)`, or with `rng` where it takes a parameter of that name
@@ -47,8 +107,10 @@ def explore(rule: Explore, hparams: Any, space: Space | None, rng: random.Random
     A run whose random numbers come from elsewhere than `rng` does not repeat itself.
     Raises InvalidSetting where the result cannot be used (see `usable`).
     """
-    if isinstance(rule, Perturb):
-        return _perturb(rule, hparams, space, rng)
+    if isinstance(rule, ExploreRule):
+        check_space(rule, "explore", space)
+        assert space is not None
+        return rule.apply(hparams, space, rng, past)
     given = check_plain(hparams, "hparams")
     keywords, positional = _wants_rng(rule)
     result = rule(given, *[rng] * positional, **({"rng": rng} if keywords else {}))
@@ -77,15 +139,13 @@ def usable(function: MutateFn, result: Any, hparams: Any, space: Space | None) -
 
 
 def resampled(rule: Explore) -> Explore:
-    """The rule for hparams that are known to be bad: Perturb draws all of them anew."""
-    return (
-        dataclasses.replace(rule, resample_probability=1.0) if isinstance(rule, Perturb) else rule
-    )
+    """The rule for hparams that are known to be bad; a function stays as it is."""
+    return rule.resampled() if isinstance(rule, ExploreRule) else rule
 
 
 def check_explore(rule: Any, where: str) -> None:
-    """Raises InvalidSetting unless `rule` is a Perturb or a function of hparams and maybe rng."""
-    if isinstance(rule, Perturb):
+    """Raises InvalidSetting unless `rule` is an explore rule or takes hparams, and rng maybe."""
+    if isinstance(rule, ExploreRule):
         return
     if not callable(rule) or isinstance(rule, type):
         raise InvalidSetting(
@@ -108,11 +168,11 @@ def check_space(rule: Explore, where: str, space: Space | None) -> None:
     """Raises InvalidSetting where `rule` needs a space and the run has none, and where a function
     fails on hparams drawn from the space.
     """
-    if isinstance(rule, Perturb) and space is None:
+    if isinstance(rule, ExploreRule) and space is None:
         raise InvalidSetting(
             f"{where}: got no function and the run has no space; give it one of them"
         )
-    if space is not None and not isinstance(rule, Perturb):
+    if space is not None and not isinstance(rule, ExploreRule):
         _try(rule, where, space)
 
 
@@ -133,12 +193,6 @@ def _names(hparams: Any, prefix: str = "") -> set[str]:
         return set()
     own = {f"{prefix}{key}" for key in hparams}
     return own.union(*(_names(value, f"{prefix}{key}.") for key, value in hparams.items()))
-
-
-def _perturb(rule: Perturb, hparams: Any, space: Space | None, rng: random.Random) -> Any:
-    check_space(rule, "explore", space)
-    assert space is not None
-    return space.perturb(hparams, rng, rule.factors, rule.resample_probability)
 
 
 def _wants_rng(rule: MutateFn) -> tuple[bool, int]:

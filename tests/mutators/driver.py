@@ -71,5 +71,11 @@ class Population:
     def view(self, reported=None, report=None):
         return view_of(self.state, self.rules, reported, report)
 
+    def limit(self, member):
+        """The step one member must not train beyond."""
+        until = self.rules.mutator.train_until(self.state.mutator, self.view(), member)
+        limits = [step for step in (until, self.rules.total_steps) if step is not None]
+        return min(limits, default=None)
+
     def limits(self):
         return self.rules.limits(self.state)

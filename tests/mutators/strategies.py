@@ -1,0 +1,37 @@
+"""Every population strategy once, on the deceptive problem's space, for tests that hold for all."""
+
+from fspop.mutators import (
+    Backtracking,
+    BinaryTournament,
+    NaturalSelection,
+    PopulationBased,
+    Tournament,
+    TruncationSelection,
+    WelchTTest,
+    WinnerTakeAllGenetic,
+)
+
+MEMBERS = 8
+
+ASYNCHRONOUS = [
+    TruncationSelection(20, 0.25),
+    BinaryTournament(20),
+    WelchTTest(20, n_scores=3, p=0.5),
+    NaturalSelection(20),
+    Backtracking(20, 0.25),
+    PopulationBased(40, exploit=Tournament(), reference=0, burn_in=60),
+]
+SYNCHRONOUS = [
+    WinnerTakeAllGenetic(steps_per_exploit=20),
+    TruncationSelection(20, 0.25, synchronous=True),
+    BinaryTournament(20, synchronous=True),
+    WelchTTest(20, n_scores=3, p=0.5, synchronous=True),
+    NaturalSelection(20, synchronous=True, elite=2),
+    Backtracking(20, 0.25, synchronous=True),
+    PopulationBased(40, exploit=Tournament(), reference=0, synchronous=True, burn_in=60),
+]
+EVERY = ASYNCHRONOUS + SYNCHRONOUS
+
+
+def name_of(mutator):
+    return f"{mutator.name}-{'sync' if mutator in SYNCHRONOUS else 'async'}"
