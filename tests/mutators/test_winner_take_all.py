@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from fspop.errors import InvalidSetting
 from fspop.mutators import Perturb, WinnerTakeAllGenetic
-from fspop.mutators.winner_take_all import FRUITLESS_ROUNDS
+from fspop.mutators.rounds import FRUITLESS_ROUNDS
 from fspop.records import Evaluation, Point, generation_id
 from fspop.seeds import Rng
 from fspop.space import LogUniform, Space
