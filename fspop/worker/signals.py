@@ -1,7 +1,9 @@
 """Stopping on request: SIGTERM, SIGINT and Slurm's warning before a time limit."""
 
+import contextlib
+import os
+import select
 import signal
-import threading
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
@@ -10,11 +12,15 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 class StopRequest:
     """Set by the first signal; the worker then saves, releases and exits 0. A second SIGINT is
     rude.
+
+    A pipe wakes the sleeper: a lock (as in threading.Event) could be held by the very code that the
+    signal interrupts.
     """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self.is_set = False
         self.reason = ""
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def install(self) -> None:
         """Routes the signals here; main thread only."""
@@ -22,16 +28,19 @@ class StopRequest:
             signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._event.is_set() and number == signal.SIGINT:
+        if self.is_set and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.reason = signal.Signals(number).name
-        self._event.set()
+        self.request(signal.Signals(number).name)
 
-    @property
-    def is_set(self) -> bool:
-        """Whether somebody asked this worker to stop."""
-        return self._event.is_set()
+    def request(self, reason: str) -> None:
+        """Asks to stop, from anywhere."""
+        self.reason = self.reason or reason
+        self.is_set = True
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._writer, b"\0")
 
     def wait(self, timeout_s: float) -> bool:
         """Sleeps up to `timeout_s`; True as soon as a stop is asked for."""
-        return self._event.wait(timeout_s)
+        if not self.is_set:
+            select.select([self._reader], [], [], timeout_s)
+        return self.is_set

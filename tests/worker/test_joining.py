@@ -49,5 +49,5 @@ def test_a_request_to_stop_ends_the_wait(tmp_path):
     experiment, _ = make_run(tmp_path)
     _, second, liveness = second_worker(tmp_path, experiment, 3600.0)
     stop = StopRequest()
-    threading.Timer(0.3, stop._event.set).start()
+    threading.Timer(0.3, stop.request, ["test"]).start()
     assert not join(second, liveness, stop)
