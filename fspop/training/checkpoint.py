@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import secrets
@@ -12,15 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from fspop.errors import Damaged, FspopError, StorageUnavailable
+from fspop.errors import Damaged, FspopError, StorageUnavailable, TaskError
 from fspop.training import state_file
-from fspop.training.durable import HashedFile, fsync_folder, make_folder, write_error
+from fspop.training.durable import fsync_folder, make_folder, write_error
+from fspop.training.hashed import HashedFile, HashedReader
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp\Z")
 
 
 class SavedCheckpoint(NamedTuple):
-    """What a record says about a checkpoint: its size, and the sha256 (hex) of its one file."""
+    """What a record says about a checkpoint: its size, and the digest of its one file."""
 
     size_bytes: int
     digest: str
@@ -53,15 +53,20 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> SavedCheckpoint:
 def load_checkpoint(
     folder: Path, digest: str | None = None, map_location: Any = "cpu"
 ) -> dict[str, Any]:
-    """The state saved in `folder`, its digest compared first where one is given.
+    """The state saved in `folder`, handed over only with the right digest where one is given.
 
-    Raises Damaged, naming the file, for what is missing, incomplete, altered, a symlink, or not
-    loadable without executing it; StorageUnavailable where the filesystem fails.
+    The digest is computed from the bytes as they are read, so the file is read once. Reading it
+    executes nothing, whatever it holds. Raises Damaged, naming the file, for what is missing,
+    incomplete, altered, a symlink, or not loadable without executing it; StorageUnavailable where
+    the filesystem fails.
     """
     with _opened(folder) as file:
-        if digest is not None:
-            _check_digest(file, digest, "its content is not what was saved")
-        return state_file.read_state(str(file.name), file, map_location)
+        reader = HashedReader(file.fileno())
+        try:
+            return state_file.read_state(str(file.name), reader, map_location)
+        finally:  # in place of what the reading raised: altered bytes explain it
+            if digest is not None:
+                _check_digest(file.name, reader, digest, "its content is not what was saved")
 
 
 def temporary_for(name: str) -> str | None:
@@ -76,13 +81,13 @@ def _write(path: Path, state: dict[str, Any]) -> SavedCheckpoint:
     try:
         state_file.write_state(path.name, state, file)
         os.fsync(fd)
-    except RuntimeError:
+    except RuntimeError as error:
         if file.error:  # torch's writer goes on to complain about the half file it has
             raise file.error from None
-        raise
+        raise TaskError(f"state_dict(): torch cannot save it: {error}") from error
     finally:
         os.close(fd)
-    return SavedCheckpoint(file.size_bytes, file.sha256.hexdigest())
+    return SavedCheckpoint(file.size_bytes, file.digest)
 
 
 def _publish(temporary: Path, folder: Path, digest: str) -> None:
@@ -93,7 +98,8 @@ def _publish(temporary: Path, folder: Path, digest: str) -> None:
         if folder.name not in os.listdir(folder.parent):
             raise
         with _opened(folder) as file:
-            _check_digest(file, digest, "another checkpoint is there under this name")
+            what = "another checkpoint is there under this name"
+            _check_digest(file.name, HashedReader(file.fileno()), digest, what)
     fsync_folder(folder.parent)
 
 
@@ -131,11 +137,10 @@ def _content_name(folder: Path, names: list[str]) -> str:
     return found[0]
 
 
-def _check_digest(file: BinaryIO, digest: str, what: str) -> None:
-    found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+def _check_digest(name: str, reader: HashedReader, digest: str, what: str) -> None:
+    found = reader.digest()
     if found != digest:
-        raise _damaged(Path(file.name), f"{what}: sha256 {found[:16]}…, expected {digest[:16]}…")
-    file.seek(0)
+        raise _damaged(Path(name), f"{what}: {found[:23]}…, expected {digest[:23]}…")
 
 
 def _read_error(error: OSError, folder: Path) -> FspopError:

@@ -1,51 +1,15 @@
-"""Durable writing of one large file: whole writes with a digest, folder fsyncs, named errors."""
+"""Durable writing: small files replaced whole, folders fsynced, errors that say what they mean."""
 
 import contextlib
 import errno
-import hashlib
 import os
 from pathlib import Path
-from typing import Any
 
 from fspop.errors import DiskFull, FspopError, NotARun, NotWritable, StorageUnavailable
+from fspop.training.hashed import HashedFile
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-
-class HashedFile:
-    """A descriptor that writes all it is given, or raises, and knows the sha256 of what it wrote.
-
-    `error` keeps the OSError of a failed write, for callers behind a library that hides it.
-    """
-
-    def __init__(self, fd: int):
-        self.fd = fd
-        self.size_bytes = 0
-        self.sha256 = hashlib.sha256()
-        self.error: OSError | None = None
-
-    def write(self, data: Any, /) -> int:
-        """Writes all of `data`; a single write near the end of the space is cut short silently."""
-        view = memoryview(data).cast("B")
-        self.sha256.update(view)
-        self.size_bytes += len(view)
-        try:
-            self._write_all(view)
-        except OSError as error:
-            self.error = error
-            raise
-        return len(view)
-
-    def _write_all(self, view: memoryview) -> None:
-        while view:
-            written = os.write(self.fd, view)
-            if written == 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            view = view[written:]
-
-    def flush(self) -> None:
-        """Nothing is buffered."""
 
 
 def make_folder(folder: Path) -> None:
@@ -53,6 +17,23 @@ def make_folder(folder: Path) -> None:
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder)
     fsync_folder(folder.parent)  # also when it exists: its maker may have died before this
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Writes a small file durably; a reader sees the old content or the new, never half."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            HashedFile(fd).write(data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(partial, path)
+        fsync_folder(path.parent)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise write_error(error, path) from error
 
 
 def fsync_folder(folder: Path) -> None:

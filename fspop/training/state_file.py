@@ -5,6 +5,7 @@ tensors, tuples, bytes or non-finite floats as `state.pt`. Both read back as exa
 written, and the same state gives the same bytes in every process: digests compare between runs.
 """
 
+import io
 import json
 import math
 import pickle
@@ -12,7 +13,7 @@ import struct
 import sys
 import types
 from collections import OrderedDict
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, Protocol, cast
 
 from fspop.errors import Damaged, TaskError
 
@@ -63,13 +64,16 @@ def write_state(name: str, state: dict[str, Any], file: Writable) -> None:
     torch.save(state, file, pickle_module=_ByValue)  # type: ignore[arg-type]
 
 
-def read_state(path: str, file: BinaryIO, map_location: Any) -> dict[str, Any]:
+def read_state(path: str, file: io.RawIOBase, map_location: Any) -> dict[str, Any]:
     """Reads a state from an open file; `path` only says what it is called. Raises Damaged.
 
     Never executes what it reads: JSON, or torch with `weights_only=True`.
     """
     try:
-        state = json.load(file) if path.endswith(JSON_FILE) else _load_torch(file, map_location)
+        if path.endswith(JSON_FILE):
+            state = json.loads(file.readall() or b"")
+        else:
+            state = _load_torch(file, map_location)
     except _UNREADABLE as error:
         if type(error).__name__ in ("OutOfMemoryError", "AcceleratorError"):
             raise  # the GPU's trouble, not the file's
@@ -79,7 +83,7 @@ def read_state(path: str, file: BinaryIO, map_location: Any) -> dict[str, Any]:
     return cast(dict[str, Any], state)
 
 
-def _load_torch(file: BinaryIO, map_location: Any) -> Any:
+def _load_torch(file: io.RawIOBase, map_location: Any) -> Any:
     # From the open file, not mapped into memory: another host may delete a retired checkpoint while
     # tensors still live in its pages, and a network filesystem answers that with SIGBUS.
     import torch
@@ -87,7 +91,7 @@ def _load_torch(file: BinaryIO, map_location: Any) -> Any:
     if file.read(4) != b"PK\x03\x04":  # torch would fall back to older formats, never written here
         raise ValueError("not a torch archive")
     file.seek(0)
-    return torch.load(file, map_location=map_location, weights_only=True)
+    return torch.load(file, map_location=map_location, weights_only=True)  # type: ignore[arg-type]
 
 
 def _damaged(path: str, why: str) -> Damaged:

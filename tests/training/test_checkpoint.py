@@ -1,5 +1,4 @@
 import errno
-import hashlib
 import os
 import pickle
 import resource
@@ -13,10 +12,11 @@ from pathlib import Path
 
 import pytest
 import torch
+import xxhash
 
 from fspop.errors import Damaged, DiskFull, NotARun, NotWritable, TaskError
 from fspop.training.checkpoint import load_checkpoint, save_checkpoint, temporary_for
-from fspop.training.durable import HashedFile
+from fspop.training.hashed import HashedFile
 from fspop.training.state_file import write_state
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +49,10 @@ def same(a, b):
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     return repr(a) == repr(b)
+
+
+def digest_of(data):
+    return f"xxh128:{xxhash.xxh3_128_hexdigest(data)}"
 
 
 def content(folder):
@@ -88,7 +92,7 @@ def test_what_json_would_change_comes_back_exactly_from_a_torch_file(folder, val
 def test_size_and_digest_are_those_of_the_file(folder, state):
     saved = save_checkpoint(folder, state)
     data = content(folder).read_bytes()
-    assert saved == (len(data), hashlib.sha256(data).hexdigest())
+    assert saved == (len(data), digest_of(data))
     assert os.listdir(folder.parent) == [folder.name]
 
 
@@ -124,6 +128,21 @@ def test_any_change_to_the_file_is_damage(folder, state, harm):
     content(folder).write_bytes(bytes(data[:end]) + b"x" * (harm == "extend"))
     with pytest.raises(Damaged, match=f"{content(folder)}.*content is not what was saved.*remove"):
         load_checkpoint(folder, digest)
+
+
+def test_a_flipped_bit_in_any_byte_is_told_by_the_digest_and_by_nothing_else(folder):
+    digest = save_checkpoint(folder, {"x": torch.arange(99), "y": (1, "a")}).digest
+    data = content(folder).read_bytes()
+    for place in range(len(data)):
+        with open(content(folder), "r+b") as file:
+            file.seek(place)
+            file.write(bytes([data[place] ^ (1 << place % 8)]))
+            file.flush()
+            with pytest.raises(Damaged, match="content is not what was saved"):
+                load_checkpoint(folder, digest)
+            file.seek(place)
+            file.write(data[place : place + 1])
+    load_checkpoint(folder, digest)
 
 
 @pytest.mark.parametrize("name", ["state.json", "state.pt"])
@@ -163,7 +182,7 @@ class Malicious:
 def test_a_malicious_pickle_is_refused_in_one_line_and_not_executed(folder, tmp_path, write):
     folder.mkdir(parents=True)
     write({"a": Malicious(tmp_path / "executed")}, folder / "state.pt")
-    digest = hashlib.sha256(content(folder).read_bytes()).hexdigest()
+    digest = digest_of(content(folder).read_bytes())
     with pytest.raises(Damaged, match="loaded safely") as caught:
         load_checkpoint(folder, digest)
     assert not (tmp_path / "executed").exists() and "\n" not in str(caught.value)
@@ -202,6 +221,13 @@ def test_a_numpy_number_is_refused_although_it_is_a_float(folder):
     numpy = pytest.importorskip("numpy")
     with pytest.raises(TaskError, match=r"state\['best'\]: got numpy\.float64"):
         save_checkpoint(folder, {"best": numpy.float64(0.5)})
+
+
+def test_memory_seen_as_two_types_is_the_tasks_trouble_and_leaves_nothing(folder):
+    x = torch.zeros(4, dtype=torch.float32)
+    with pytest.raises(TaskError, match=r"torch cannot save it: .*different types"):
+        save_checkpoint(folder, {"x": x, "bits": x.view(torch.int32)})
+    assert os.listdir(folder.parent) == []
 
 
 def test_a_run_directory_that_is_gone_is_not_made_again(folder):
