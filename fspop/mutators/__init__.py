@@ -4,7 +4,9 @@ from fspop.mutators.backtracking import Backtracking, BestSoFar
 from fspop.mutators.base import Decision, MemberView, Mutator, MutatorState, View
 from fspop.mutators.exploit import Copy, Exploit, Standing, Truncation
 from fspop.mutators.explore import ExploreRule, Perturb
+from fspop.mutators.fire import FIRE
 from fspop.mutators.fixed_schedule import FixedSchedule
+from fspop.mutators.multiple_frequencies import MultipleFrequencies
 from fspop.mutators.natural_selection import Bands, NaturalSelection
 from fspop.mutators.population_based import PopulationBased, PopulationStrategy
 from fspop.mutators.ranking import rank, unranked
@@ -15,6 +17,7 @@ from fspop.mutators.welch_t_test import Welch, WelchTTest
 from fspop.mutators.winner_take_all import WinnerTakeAllGenetic
 
 __all__ = [
+    "FIRE",
     "Backtracking",
     "Bands",
     "BestSoFar",
@@ -25,6 +28,7 @@ __all__ = [
     "ExploreRule",
     "FixedSchedule",
     "MemberView",
+    "MultipleFrequencies",
     "Mutator",
     "MutatorState",
     "NaturalSelection",

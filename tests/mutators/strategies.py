@@ -1,8 +1,10 @@
 """Every population strategy once, on the deceptive problem's space, for tests that hold for all."""
 
 from fspop.mutators import (
+    FIRE,
     Backtracking,
     BinaryTournament,
+    MultipleFrequencies,
     NaturalSelection,
     PopulationBased,
     Tournament,
@@ -29,6 +31,8 @@ SYNCHRONOUS = [
     NaturalSelection(20, synchronous=True, elite=2),
     Backtracking(20, 0.25, synchronous=True),
     PopulationBased(40, exploit=Tournament(), reference=0, synchronous=True, burn_in=60),
+    MultipleFrequencies(20, (1, 3)),
+    FIRE(20, (3, 3, 2)),
 ]
 EVERY = ASYNCHRONOUS + SYNCHRONOUS
 

@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from fspop.mutators import Perturb, TruncationSelection
+from fspop.mutators import FIRE, MultipleFrequencies, Perturb, TruncationSelection
 from fspop.problems import Deceptive, Plain
 from fspop.seeds import Rng
 from tests.mutators import simulation
@@ -53,3 +53,18 @@ def test_greedy_selection_wins_the_plain_problem_and_loses_the_deceptive_one():
     reached = mean_reached(Deceptive(), mutator)
     assert reached <= 1.0
     assert reached < statistics.fmean(random_search(Deceptive(), seed) for seed in SEEDS)
+
+
+def test_multiple_frequencies_are_not_greedy():
+    mutator = MultipleFrequencies(20, (1, 10), explore=HALF_OR_DOUBLE)
+    assert mean_reached(Deceptive(), mutator, members=24) >= 1.17
+
+
+def test_fire_is_not_greedy():
+    mutator = FIRE(20, (8, 8, 6), explore=HALF_OR_DOUBLE, start=20, max_eval_steps=60)
+    reached = []
+    for seed in SEEDS:
+        p = simulation.run(Deceptive(), mutator, seed)
+        first = p.state.members[:8]  # the result is the best of P1
+        reached.append(max(m.generation.evaluations[-1].value for m in first))
+    assert statistics.fmean(reached) >= 1.14
