@@ -4,9 +4,15 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+MAX_SERIES = 4096
+"""How many numbers (the last ones) of a metric that is a list are recorded, e.g. of a curve."""
+
 
 class Score(NamedTuple):
-    """`value` None with a reason in `diverged`; `metrics` are what may be recorded as JSON."""
+    """`value` None with a reason in `diverged`; `metrics` are what may be recorded as JSON.
+
+    A metric that is a list of numbers is recorded as such, without those that are not finite.
+    """
 
     value: float | None
     diverged: str
@@ -48,6 +54,8 @@ def _number(value: Any, what: str) -> tuple[float | None, str]:
     return number, ""
 
 
-def _recordable(value: Any) -> float | str | None:
+def _recordable(value: Any) -> float | str | list[float] | None:
+    if isinstance(value, list | tuple) and all(isinstance(v, int | float) for v in value):
+        return [float(v) for v in value if math.isfinite(v)][-MAX_SERIES:]
     number, diverged = _number(value, "")
     return number if not diverged else str(value)[:200]

@@ -157,11 +157,17 @@ def _with_evaluation(generation: Generation, op: Reported) -> Generation:
     old = {e.step: e for e in generation.evaluations}
     if op.step in old and (op.registered or not has_score):
         return generation
-    old[op.step] = Evaluation(op.generation, op.step, op.value, op.metrics, op.diverged)
+    old[op.step] = _evaluation(op)
     evaluations = [old[step] for step in sorted(old)][-KEPT_EVALUATIONS:]
     train_s = max(generation.train_s, op.train_s or 0.0)
     step = generation.step if op.registered else max(generation.step, op.step)
     return replace(generation, evaluations=evaluations, step=step, train_s=train_s)
+
+
+def _evaluation(op: Reported) -> Evaluation:
+    """What the state holds of a report: metrics that are lists stay in the history alone."""
+    metrics = {name: value for name, value in op.metrics.items() if not isinstance(value, list)}
+    return Evaluation(op.generation, op.step, op.value, metrics, op.diverged)
 
 
 def _with_restart(generation: Generation, checkpoint: Checkpoint) -> Generation:
@@ -186,7 +192,7 @@ def _with_best(state: State, generation: Generation, op: Reported) -> State:
     if value is None or op.diverged or not math.isfinite(value):
         return state
     found = next((c for c in generation.checkpoints if c.step == op.step), None)
-    new = Best(Evaluation(op.generation, op.step, value, op.metrics), generation.hparams, found)
+    new = Best(_evaluation(op), generation.hparams, found)
     point = (op.generation, op.step)
     others = [b for b in state.leaders if (b.evaluation.generation, b.evaluation.step) != point]
     ahead = sum(not is_better(state.mode, value, b.evaluation.value or 0.0) for b in others)

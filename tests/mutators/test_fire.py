@@ -1,5 +1,8 @@
+import math
+
 import pytest
 
+from fspop.controller import PopulationController
 from fspop.errors import InvalidSetting
 from fspop.mutators import FIRE
 from fspop.mutators.fire_memory import MAX_POINTS
@@ -119,3 +122,14 @@ def test_bad_settings_name_the_field(settings):
 def test_the_sizes_must_add_up():
     with pytest.raises(InvalidSetting, match="together 22, for a population of 20"):
         FIRE(10, explore=plus_one).check(20, None)
+
+
+def test_curves_come_through_the_real_controller_and_stay_out_of_the_state():
+    mutator = FIRE(10, (2, 2, 1), explore=plus_one)
+    controller = PopulationController([0] * 5, mutator)
+    assigned = controller.maybe_get_worker_data(0, None, 0)
+    curve = [0.5, 0.25, math.nan, 2]
+    controller.set_eval(0, assigned.generation_id, 10, "p", 2.0, {"curve": curve, "epoch": 3})
+    state = controller.state
+    assert state.mutator["curves"] == {"0": {"10": "0.5,0.25,2.0"}}
+    assert state.members[0].generation.evaluations[0].metrics == {"epoch": 3.0}
