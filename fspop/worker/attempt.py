@@ -142,7 +142,7 @@ class Attempt:
         state = self._workforce.state
         if state.mutator_error:
             log.error("the mutator fails: %s", state.mutator_error)
-        if following and following.generation_id != held.generation_id:
+        if following and following.generation_id != held.generation_id and not following.resumes:
             generation = state.members[following.member].generation
             if generation.id == following.generation_id:
                 log.info("next is %s: %s", generation.id, generation.reason)
