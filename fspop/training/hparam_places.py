@@ -34,8 +34,8 @@ def places(model: nn.Module, optimizer: torch.optim.Optimizer, name: str) -> lis
     if name == "dropout":
         return dropouts(model)
     name, _, group = name.partition(".")
-    if name != "dropout" and _in_groups(optimizer, optimizer.param_groups, name):
-        return _in_groups(optimizer, param_groups(optimizer, group_key(group)), name)
+    if name != "dropout" and in_groups(optimizer, optimizer.param_groups, name):
+        return in_groups(optimizer, param_groups(optimizer, group_key(group)), name)
     return []
 
 
@@ -93,9 +93,10 @@ class Attribute:
         return list(value) if isinstance(value, tuple) else value
 
 
-def _in_groups(
+def in_groups(
     optimizer: torch.optim.Optimizer, groups: list[dict[str, Any]], name: str
 ) -> list[Place]:
+    """The spot in each of these param groups of `optimizer` that has one for `name`."""
     found = (_in_group(optimizer, group, name) for group in groups)
     return [place for place in found if place is not None]
 

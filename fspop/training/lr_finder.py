@@ -4,7 +4,6 @@ Smith, "Cyclical Learning Rates for Training Neural Networks", 2017, section 3.3
 """
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from os import PathLike
@@ -15,6 +14,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from fspop.errors import Damaged, InvalidSetting, UsageError
+from fspop.training.durable import replace_file
 from fspop.training.lr_select import METHODS, NEEDS_ACCURACY, LRRange, Selection, Sweep
 from fspop.training.lr_sweep import LossFn, Sweeper, rising
 from fspop.training.no_trace import no_trace
@@ -172,9 +172,7 @@ class LRFinder:
     def save(self, path: str | PathLike[str]) -> None:
         """Writes settings and sweep as JSON; a reader sees the old file or the new, never half."""
         data = {"format": FORMAT, "settings": self.settings(), "sweep": asdict(self.sweep)}
-        partial = Path(f"{os.fspath(path)}.{os.getpid()}.part")
-        partial.write_text(json.dumps(data, allow_nan=False, indent=1))
-        partial.replace(path)
+        replace_file(Path(path), json.dumps(data, allow_nan=False, indent=1).encode())
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "LRFinder":

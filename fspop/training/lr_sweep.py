@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fspop.errors import InvalidSetting, TaskError
+from fspop.training.batches import count_correct, to_device
 from fspop.training.lr_select import Sweep
 from fspop.training.schedules.optimizers import set_learning_rate
 
@@ -106,14 +107,14 @@ def _length(loader: Any, max_batches: int) -> int:
 
 
 def _correct(outputs: Any, targets: Any) -> int:
-    found = outputs.argmax(1) if isinstance(outputs, Tensor) and outputs.ndim > 1 else None
-    if found is None or not isinstance(targets, Tensor) or found.shape != targets.shape:
+    correct = count_correct(outputs, targets)
+    if correct is None:
         raise InvalidSetting(
             f"LRFinder.acc_test: got True, but there is no accuracy of outputs of shape "
             f"{_shape(outputs)} for targets of shape {_shape(targets)}; set it False and "
             "lr_select_method to min_loss"
         )
-    return int((found == targets).sum())
+    return int(correct)
 
 
 def _shape(value: Any) -> str:
@@ -127,5 +128,4 @@ def _on_device_of(model: nn.Module, batch: Any) -> tuple[Any, Any]:
             f"LRFinder.find: got a batch of type {type(batch).__name__}, but batches must be "
             "pairs (inputs, targets); wrap the loader"
         )
-    inputs, targets = (x.to(device) if isinstance(x, Tensor) else x for x in batch)
-    return inputs, targets
+    return to_device(batch[0], device), to_device(batch[1], device)

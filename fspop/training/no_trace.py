@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fspop.training import random_state
+from fspop.training.loaders import generators_of
 
 Restore = Callable[[], None]
 
@@ -55,10 +56,7 @@ def _random_state(device: str) -> Restore:
 
 
 def _loader_state(loader: Any) -> Restore:
-    samplers = [getattr(loader, name, None) for name in ("sampler", "batch_sampler")]
-    samplers += [getattr(sampler, "sampler", None) for sampler in samplers]
-    found = [getattr(each, "generator", None) for each in (loader, *samplers)]
-    saved = [(each, each.get_state()) for each in found if isinstance(each, torch.Generator)]
+    saved = [(each, each.get_state()) for each in generators_of(loader)]
     # Persistent workers that the block started would spare the next epoch a draw of their seed.
     iterator = getattr(loader, "_iterator", None)
 

@@ -1,0 +1,200 @@
+"""What may change while a Trainer trains: hyperparameters, options, frozen layers."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import nn
+
+from fspop.errors import HparamsNotApplied, InvalidSetting
+from fspop.training import freezing
+from fspop.training.assembly import Assembly
+from fspop.training.hparam_places import Attribute, Place, attributes
+from fspop.training.loaders import DatasetLoader
+from fspop.training.options import Options
+
+_LIVE_OPTIONS = ("accumulate_steps", "clip_grad_norm")
+_REACHABLE = ("model", "loss_fn", "train_dataset")
+_TUNED = ("learning_rate", "momentum", "weight_decay", "batch_size", *_LIVE_OPTIONS)
+_FIXED = (
+    *("loss_function", "loss_options", "optim_function", "optim_options", "param_groups"),
+    *("amp", "compile", "model_args", "device_id", "seed"),
+)
+
+
+class Adjustable(Assembly):
+    """Hyperparameters applied live and proven, options set later, layers frozen and freed."""
+
+    def build(self) -> None:
+        """Makes every part; what was frozen stays so."""
+        super().build()
+        freezing.set_trainable(self.model, self.frozen, False)
+
+    # -- freezing
+    def freeze(self, *names: str) -> None:
+        """Freezes all layers at or below these dotted names: their parameters and, unless the
+        option freeze_statistics is False, the statistics of their batch norms never change.
+        """
+        self._freeze(freezing.expand(self.model, names))
+
+    def unfreeze(self, *names: str) -> None:
+        """Makes all layers at or below these dotted names trainable."""
+        self._unfreeze(freezing.expand(self.model, names))
+
+    def freeze_to(self, n: int) -> None:
+        """Freezes the first `n` layers: modules with parameters or buffers of their own."""
+        self._freeze(freezing.first_layers(self.model, n))
+
+    def unfreeze_to(self, n: int) -> None:
+        """Makes the first `n` layers trainable."""
+        self._unfreeze(freezing.first_layers(self.model, n))
+
+    def _freeze(self, names: list[str]) -> None:
+        freezing.set_trainable(self.model, names, False)
+        self.frozen = sorted({*self.frozen, *names})
+
+    def _unfreeze(self, names: list[str]) -> None:
+        freezing.set_trainable(self.model, names, True)
+        self.frozen = sorted(set(self.frozen) - set(names))
+
+    def set_modes(self) -> None:
+        """The model in training mode, what is frozen in it in evaluation mode."""
+        self.model.train()
+        keeps = self.frozen and self.options.freeze_statistics
+        self._still = freezing.wholly_frozen(self.model, self.frozen) if keeps else []
+        self.keep_still()
+
+    def keep_still(self) -> None:
+        """What is frozen back in evaluation mode, whoever called `model.train()` meanwhile."""
+        for module in self._still:
+            module.eval()
+
+    # -- options
+    def set_options(self, **changes: Any) -> None:
+        """Sets options as the constructor would have, in the middle of training.
+
+        What a checkpoint holds (learning_rate, momentum, weight_decay, batch_size, …) becomes a
+        hyperparameter and so survives resuming. New data begins with its first batch. What the
+        parts were made from is fixed and raises InvalidSetting.
+        """
+        for name in changes:
+            if name in _FIXED:
+                raise InvalidSetting(f"Trainer.{name}: fixed once made; make another Trainer")
+        self.options = self.options.changed(**changes)
+        tuned = {name: value for name, value in changes.items() if name in _TUNED}
+        if tuned:
+            self.apply_hparams({**self.hparams, **tuned})
+        self._remake(changes)
+
+    def _remake(self, changes: Mapping[str, Any]) -> None:
+        if {"lr_scheduler", "mtm_scheduler"} & changes.keys():
+            self.make_schedules()
+            self.schedules.move_to(self.iteration, self.feed.epoch)
+        if _DATA & changes.keys():
+            epoch, size = self.feed.epoch, getattr(self.train_loader, "batch_size", None)
+            self.make_loaders()
+            self.feed.load({"epoch": epoch, "place": 0, "batch": 0})
+            if isinstance(self.train_loader, DatasetLoader) and size is not None:
+                self.train_loader.batch_size = size
+        if {"callbacks", "tb_writer"} & changes.keys():
+            self.make_callbacks()
+        if {"num_epochs", "stop_when_acc", "early_stop"} & changes.keys():
+            self.stop_reason = ""
+
+    def set_num_epochs(self, num_epochs: int) -> None:
+        """Where fit() ends; a larger number than before lets a finished trainer go on."""
+        self.set_options(num_epochs=num_epochs)
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """In every param group; the peak, where a schedule drives it."""
+        self.set_options(learning_rate=learning_rate)
+
+    def set_momentum(self, momentum: float) -> None:
+        """In every param group, betas[0] where the optimizer has betas."""
+        self.set_options(momentum=momentum)
+
+    def set_batch_size(self, batch_size: int) -> None:
+        """From the next batch on."""
+        self.set_options(batch_size=batch_size)
+
+    # -- hyperparameters
+    def apply_hparams(self, hparams: Mapping[str, Any]) -> None:
+        """Sets each hyperparameter where it takes effect and reads it back.
+
+        HparamsNotApplied for one that has no place, or has another value in effect afterwards.
+        Moments, schedules' places and the place in the data are kept.
+        """
+        super().apply_hparams(hparams)
+        self._validated = None
+        self.feed.drop()  # workers hold a copy of the data as it was
+        self.call("on_hparams")
+
+    def places(self, name: str) -> list[Place]:
+        """Where the hyperparameter takes effect.
+
+        A schedule's peak, the optimizer, dropout layers, the batch size; else any attribute of this
+        name in the loss, the training data and its transforms, or a subclass of the trainer.
+        """
+        found = self._optimized(name)
+        if not found and name == "batch_size" and isinstance(self.train_loader, DatasetLoader):
+            found = [Attribute(self.train_loader, "batch_size")]
+        if not found and name in _LIVE_OPTIONS:
+            found = [_LiveOption(self, name)]
+        if not found:
+            found = attributes([self.loss_fn, *_parts_of(self.train_dataset)], name)
+            found += attributes([self] if self._is_declared(name) else [], name)
+        return found
+
+    def _optimized(self, name: str) -> list[Place]:
+        return self.schedules.places(name) or super().places(name)
+
+    def _is_declared(self, name: str) -> bool:
+        first = name.partition(".")[0]
+        if "." in name and first in _REACHABLE:
+            return True
+        ours = (cls for cls in type(self).__mro__ if cls.__module__.startswith("fspop."))
+        inherited = any(first in vars(cls) for cls in ours)
+        return not inherited and first not in self._own and not first.startswith("_")
+
+
+_DATA = {
+    each.name
+    for each in dataclasses.fields(Options)
+    if each.name.endswith(("_dataset", "_loader", "val_batch_size", "test_batch_size"))
+    or each.name in ("shuffle", "drop_last", "num_workers", "collate_fn")
+}
+
+
+class _LiveOption:
+    """An option that may change while training."""
+
+    def __init__(self, trainer: Adjustable, name: str):
+        self.trainer, self.name = trainer, name
+
+    def set(self, value: Any) -> None:
+        try:
+            self.trainer.options = self.trainer.options.changed(**{self.name: value})
+        except InvalidSetting as error:
+            raise HparamsNotApplied(f"hyperparameter {error}", name=self.name) from error
+
+    def get(self) -> Any:
+        return getattr(self.trainer.options, self.name)
+
+
+def _parts_of(dataset: Any) -> list[Any]:
+    """The data set, those it wraps, and their transforms, where augmentation strengths live."""
+    found: list[Any] = []
+    waiting = [dataset]
+    while waiting:
+        part = waiting.pop(0)
+        if part is None or any(part is each for each in found):
+            continue
+        found.append(part)
+        inner = [getattr(part, name, None) for name in _WRAPPED]
+        inner += [part.children()] if isinstance(part, nn.Module) else []
+        for each in inner:
+            waiting += each if isinstance(each, list | tuple | Iterator) else [each]
+    return found
+
+
+_WRAPPED = ("dataset", "datasets", "transform", "transforms", "target_transform")

@@ -1,0 +1,198 @@
+"""What a Trainer's checkpoint holds, and how training goes on from it."""
+
+import copy
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import nn
+
+from fspop.errors import ConfigurationError, Damaged
+from fspop.training import freezing, random_state
+from fspop.training.adjusting import Adjustable
+from fspop.training.inference import (
+    FORMAT,
+    check_fits,
+    describe_model,
+    load_model,
+    trainer_state,
+)
+from fspop.training.saving import CheckpointFolder, load_state
+
+Gradients = list[torch.Tensor | None]
+
+
+class Resumable(Adjustable):
+    """Saving and resuming: training that was interrupted after any step goes on to the same bit.
+
+    `state_dict` is all that training changes but the global random state, which a population's
+    worker keeps beside it, as `save` does.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything training changes, as tensors and plain data; aliases live tensors."""
+        arguments = self.options.model_args if isinstance(self._given_model, type) else None
+        return {
+            "format": FORMAT,
+            "model_class": describe_model(self.model, arguments),
+            "model": self.model.state_dict(),
+            "optimizer_class": type(self.optimizer).__name__,
+            "optimizer": self.optimizer.state_dict(),
+            "loss": self.loss_fn.state_dict() if isinstance(self.loss_fn, nn.Module) else {},
+            "schedules": self.schedules.state(),
+            "scaler": self.scaler.state_dict(),
+            "gradients": self._gradients() if self._window else None,
+            "window": self._window,
+            "feed": self.feed.state(),
+            "iteration": self.iteration,
+            "seed": self.seed,
+            "history": self.history.state(),
+            "best": self.best,
+            "stop_reason": self.stop_reason,
+            "frozen": list(self.frozen),
+            "hparams": copy.deepcopy(self.hparams),
+            "options": self.options.plain(),
+            "callbacks": [[name, memory] for name, memory in self._memories() if memory],
+            "extra": self.extra_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what `state_dict` gave; what does not fit raises before anything changes.
+
+        In a population the hyperparameters are assigned afterwards and the data's order is the
+        member's own; alone both come from the state.
+        """
+        self._check_state(state)
+        self.model.load_state_dict(state["model"])
+        # An optimizer keeps the very tensors it is given; `state` may be somebody's live state.
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        if isinstance(self.loss_fn, nn.Module):
+            self.loss_fn.load_state_dict(state["loss"])
+        self.schedules.load(state["schedules"])
+        self.scaler.load_state_dict(state["scaler"])
+        self._load_place(state)
+        self.history.load(state["history"])
+        self.best, self.stop_reason = copy.deepcopy(state["best"]), state["stop_reason"]
+        self._unfreeze(self.frozen)
+        self._freeze(state["frozen"])
+        self._load_gradients(state["gradients"])
+        self._load_callbacks(state["callbacks"])
+        self.load_extra_state(state["extra"])
+        if self.context is None and state["hparams"]:
+            self.apply_hparams(state["hparams"])
+        self.call("on_load")
+
+    def _load_place(self, state: Mapping[str, Any]) -> None:
+        if self.context is None:
+            self.seed = self.train_loader.seed = state["seed"]
+        self.feed.load(state["feed"])
+        self.iteration, self._window = state["iteration"], state["window"]
+        self.schedules.move_to(self.iteration, self.feed.epoch)
+        self._validated = None
+
+    def _check_state(self, state: Mapping[str, Any]) -> None:
+        if state.get("format") != FORMAT or "model_class" not in state:
+            raise Damaged(f"got the state of something else than a Trainer: {list(state)[:5]}")
+        check_fits(self.model, state["model"], "load_state_dict")
+        if isinstance(self.loss_fn, nn.Module):
+            check_fits(self.loss_fn, state["loss"], "load_state_dict")
+        mine, theirs = type(self.optimizer).__name__, state["optimizer_class"]
+        sizes = [len(group["params"]) for group in self.optimizer.param_groups]
+        saved = [len(group["params"]) for group in state["optimizer"]["param_groups"]]
+        if mine != theirs or sizes != saved:
+            raise ConfigurationError(
+                f"load_state_dict: the checkpoint was written with {theirs} on groups of {saved} "
+                f"parameters, this trainer has {mine} on {sizes}; make the same optimizer"
+            )
+        self.schedules.check(state["schedules"])
+        freezing.expand(self.model, state["frozen"])
+
+    def _gradients(self) -> Gradients:
+        return [parameter.grad for parameter in self._trained()]
+
+    def _load_gradients(self, gradients: Gradients | None) -> None:
+        for number, parameter in enumerate(self._trained()):
+            saved = gradients[number] if gradients else None
+            parameter.grad = None if saved is None else saved.detach().clone().to(parameter.device)
+
+    def _trained(self) -> list[torch.Tensor]:
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def _memories(self) -> list[tuple[str, dict[str, Any]]]:
+        return [(type(each).__name__, each.state_dict()) for each in self._callbacks]
+
+    def _load_callbacks(self, saved: list[list[Any]]) -> None:
+        left = [list(each) for each in saved]
+        for callback in self._callbacks:
+            mine = [each for each in left if each[0] == type(callback).__name__]
+            if mine:
+                left.remove(mine[0])
+                callback.load_state_dict(mine[0][1])
+
+    # -- alone, with files of its own
+    @property
+    def checkpoints(self) -> CheckpointFolder:
+        """The files of this trainer."""
+        options = self.options
+        return CheckpointFolder(
+            options.checkpoint_dir, options.checkpoint_name, options.keep_checkpoints
+        )
+
+    def save(self) -> Path:
+        """Writes a durable checkpoint `<name>_epoch_<e>_iter_<i>` and returns its path."""
+        path = self.checkpoints.save(self._whole_state(), self.feed.epoch, self.iteration)
+        self.call("on_save", path)
+        return path
+
+    def save_best(self) -> Path:
+        """Writes a durable checkpoint that the link `best_<name>` leads to from now on."""
+        path = self.checkpoints.save_best(self._whole_state(), self.feed.epoch, self.iteration)
+        self.call("on_save", path)
+        return path
+
+    def _whole_state(self) -> dict[str, Any]:
+        random = self._random or random_state.capture(str(self.device))
+        return {"task": self.state_dict(), "random": random}
+
+    def resume(self) -> bool:
+        """Goes to the newest whole checkpoint of `checkpoint_dir`; False where there is none.
+
+        Damaged ones are passed over with a warning; Damaged where no other is left.
+        """
+        found = self.checkpoints.newest(self._map_location())
+        if found is not None:
+            self._take(found[1], found[0])
+        return found is not None
+
+    def load_checkpoint(self, path: str | PathLike[str]) -> None:
+        """Goes to this checkpoint: the folder, or a link such as best_ck."""
+        self._take(load_state(Path(path), self._map_location()), str(path))
+
+    def _take(self, state: Mapping[str, Any], name: str) -> None:
+        task = state.get("task")
+        if not isinstance(task, dict) or "random" not in state:
+            raise Damaged(f"{name}: it is no checkpoint of a Trainer", path=name)
+        self.load_state_dict(task)
+        self._random = state["random"]
+
+    def _map_location(self) -> Any:
+        chosen = self.options.device_map
+        return self.device if chosen is None else chosen
+
+    def _begin(self) -> None:
+        """Puts the random numbers back to where the checkpoint was, as late as possible."""
+        if self._random is not None:
+            random_state.restore(self._random, str(self.device))
+            self._random = None
+
+    @classmethod
+    def from_checkpoint(cls, path: str | PathLike[str], model: Any = None, **options: Any) -> Self:
+        """A trainer that goes on from `path`: the recorded model and plain options, and those given
+        here, such as the data; `model` where the recorded class is not enough.
+        """
+        recorded = trainer_state(path)["options"]
+        trainer = cls(load_model(path, model), **{**recorded, **options})
+        trainer.load_checkpoint(path)
+        return trainer

@@ -1,0 +1,176 @@
+"""How a Trainer measures: on the validation set at the ends of epochs, on the test set at last."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+
+from fspop.errors import InvalidSetting, TaskError
+from fspop.training import random_state
+from fspop.training.batches import count_correct, n_samples, to_device
+from fspop.training.history import History
+from fspop.training.loaders import Loader
+from fspop.training.resuming import Resumable
+from fspop.training.stopping import reason_to_stop
+
+_TAGS = {"accuracy": "acc"}
+_METRICS = {"acc": "accuracy"}
+
+
+class Validating(Resumable):
+    """Validation, which schedules, stops and the best weights follow, and the test, which nothing
+    follows. Measuring disturbs neither the weights nor the random numbers of training.
+    """
+
+    def val_epoch(self) -> Mapping[str, float] | None:
+        """Loss and accuracy on the validation set; the model is in evaluation mode.
+
+        An override may return other metrics, or log them as "<name>/val", or be `pass`.
+        """
+        return self.measure(self.val_loader) if self.val_loader is not None else None
+
+    def test_epoch(self) -> Mapping[str, float] | None:
+        """The same on the test set, which no decision ever sees."""
+        return self.measure(self.test_loader) if self.test_loader is not None else None
+
+    def predict(self, batch: Any) -> tuple[Any, Any]:
+        """(outputs, targets) of a batch, by default a pair (inputs, targets).
+
+        Override it for batches of another shape, or with the inputs as targets.
+        """
+        if not isinstance(batch, list | tuple) or len(batch) != 2:
+            raise InvalidSetting(
+                f"Trainer.predict: got a batch of type {type(batch).__name__}, but by default it "
+                "is a pair (inputs, targets); override predict(batch)"
+            )
+        return self.network(batch[0]), batch[1]
+
+    @torch.no_grad()
+    def measure(self, loader: Loader) -> dict[str, float]:
+        """Mean loss, and where targets are classes accuracy, over all of `loader`."""
+        loss, correct = torch.zeros((), device=self.device), None
+        total = counted = 0
+        summed = getattr(self.loss_fn, "reduction", "mean") == "sum"
+        with self.precision(), _unsmoothed(self.loss_fn):
+            for batch in loader:
+                batch = to_device(batch, self.device)
+                outputs, targets = self.predict(batch)
+                n = n_samples(batch)
+                loss += self.loss_fn(outputs, targets).float() * (1 if summed else n)
+                total += n
+                right = count_correct(outputs, targets)
+                if right is not None:
+                    correct = right if correct is None else correct + right
+                    counted += targets.numel()
+        if total == 0:
+            raise InvalidSetting("Trainer: the validation or test set gave no batch; fill it")
+        metrics = {"loss": loss.item() / total}
+        return metrics if correct is None else {**metrics, "accuracy": correct.item() / counted}
+
+    def precision(self) -> Any:
+        """The context forward passes run in: autocast where `amp` asks for it."""
+        if not self.options.amp:
+            return contextlib.nullcontext()
+        half = torch.float16 if self.options.amp == "float16" else torch.bfloat16
+        return torch.autocast(self.device.type, half)
+
+    def log(self, tag: str, value: Any) -> None:
+        """Adds a number or scalar tensor to the history, such as "loss/train" or "acc/val"."""
+        self.history.add(tag, self.iteration + self._in_step, value)
+
+    def test(self) -> dict[str, float]:
+        """What test_epoch measures now, also added to the history."""
+        return self._measured(self.test_epoch, "test")
+
+    @property
+    def validates(self) -> bool:
+        """Whether there is something to validate with."""
+        return self.val_loader is not None or type(self).val_epoch is not Validating.val_epoch
+
+    def evaluate(self) -> dict[str, float]:
+        """What val_epoch measures now: loss, and accuracy for classes. Leaves no trace."""
+        if not self.validates:
+            raise TaskError(
+                f"{type(self).__name__}.evaluate: there is no validation set; give val_dataset, or "
+                "override val_epoch"
+            )
+        if self._validated is not None and self._validated[0] == self.iteration:
+            return dict(self._validated[1])
+        kept, self.history = self.history, History()
+        try:
+            metrics = self._validate()
+        finally:
+            self.history = kept
+        return dict(metrics)
+
+    def _validate_if_due(self) -> dict[str, float]:
+        every = self.options.val_every
+        if not self.validates or not every or (self.epoch + 1) % every:
+            return {}
+        return self._validate()
+
+    def _validate(self) -> dict[str, float]:
+        self.call("before_validation")
+        metrics = self._measured(self.val_epoch, "val")
+        self._validated = (self.iteration, metrics)
+        self.call("after_validation", metrics)
+        return metrics
+
+    def _measured(self, epoch: Callable[[], Any], split: str) -> dict[str, float]:
+        random = random_state.capture(str(self.device))
+        self.model.eval()
+        try:
+            for name, value in _as_metrics(epoch()).items():
+                self.log(f"{_TAGS.get(name, name)}/{split}", value)
+        finally:
+            self.set_modes()
+            random_state.restore(random, str(self.device))
+        found = self.history.at(self.iteration, f"/{split}")
+        tags = {tag.removesuffix(f"/{split}"): value for tag, value in found.items()}
+        return {_METRICS.get(tag, tag): value for tag, value in tags.items()}
+
+    def _note_best(self, metrics: Mapping[str, float]) -> bool:
+        by = "accuracy" if "accuracy" in metrics else "loss"
+        value = metrics.get(by, math.nan)
+        if not math.isfinite(value):
+            return False
+        sign = 1 if by == "accuracy" else -1
+        if self.best is not None and self.best["by"] == by:
+            if sign * value <= sign * self.best["value"]:
+                return False
+        self.best = {"by": by, "value": value, "iteration": self.iteration}
+        return True
+
+    def _check_stop(self, metrics: Mapping[str, float]) -> None:
+        options = self.options
+        if (options.stop_when_acc or options.early_stop) and "accuracy" not in metrics:
+            raise InvalidSetting(
+                "Trainer.stop_when_acc, early_stop: need an accuracy, but validation measured "
+                f"{', '.join(metrics)}; leave them out, or let val_epoch return an accuracy"
+            )
+        accuracies = self.history.get("acc/val") or []
+        self.stop_reason = reason_to_stop(accuracies, options.stop_when_acc, options.early_stop)
+
+
+@contextlib.contextmanager
+def _unsmoothed(loss_fn: Any) -> Iterator[None]:
+    """Without label smoothing, so that members who train with different ones compare."""
+    smoothing = getattr(loss_fn, "label_smoothing", None)
+    if not smoothing:
+        yield
+        return
+    loss_fn.label_smoothing = 0.0
+    try:
+        yield
+    finally:
+        loss_fn.label_smoothing = smoothing
+
+
+def _as_metrics(measured: Any) -> dict[str, float]:
+    if measured is None:
+        return {}
+    if isinstance(measured, Mapping):
+        return {str(name): float(value) for name, value in measured.items()}
+    return {"score": float(measured)}

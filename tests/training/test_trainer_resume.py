@@ -1,0 +1,132 @@
+"""A training that is interrupted, even by kill -9, ends as one that was not: bit for bit."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from fspop.training import random_state, save_checkpoint
+from fspop.training.saving import read_index
+from tests.training.trainer_run import CASES, ITERATIONS, make_trainer
+
+ROOT = Path(__file__).parents[2]
+CHAOS_KILLS = 20
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before, states = torch.get_num_threads(), random_state.capture()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+    random_state.restore(states)
+
+
+def last_digest(folder):
+    """The newest checkpoint's: model, moments, history, random numbers and all."""
+    entry = read_index(folder / "ck_checkpoints.json")[-1]
+    assert entry["name"] == f"ck_epoch_4_iter_{ITERATIONS}"
+    return entry["sha256"]
+
+
+def undisturbed(case, folder):
+    trainer = make_trainer(case, folder)
+    trainer.fit()
+    trainer.save()
+    return last_digest(folder)
+
+
+def run(case, folder, kill_at=None):
+    """Whether the process came to the end; killed as soon as it says it is at `kill_at`."""
+    command = [sys.executable, "-m", "tests.training.trainer_run", case, str(folder)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    for line in process.stdout:
+        if kill_at is not None and int(line) >= kill_at:
+            os.killpg(process.pid, signal.SIGKILL)
+            break
+    process.communicate()
+    assert process.returncode in (0, -signal.SIGKILL)
+    return process.returncode == 0
+
+
+def at(folder):
+    """The iteration training would resume from."""
+    named = [entry["name"] for entry in read_index(folder / "ck_checkpoints.json")]
+    own = [name for name in named if not name.startswith("best")]
+    return int(own[-1].rpartition("_")[2]) if own else 0
+
+
+@pytest.mark.parametrize("case", ["sgd", "adam", "restarts"])
+def test_a_run_killed_once_ends_like_an_undisturbed_one(tmp_path, case):
+    kill_at = random.Random(case).randrange(4, ITERATIONS)
+    assert not run(case, tmp_path / "killed", kill_at)
+    assert 0 < at(tmp_path / "killed") < ITERATIONS
+    assert run(case, tmp_path / "killed")
+    assert last_digest(tmp_path / "killed") == undisturbed(case, tmp_path / "whole")
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("case", list(CASES))
+def test_a_run_killed_twenty_times_ends_like_an_undisturbed_one(tmp_path, case):
+    dice, folder, kills = random.Random(case), tmp_path / "killed", 0
+    while kills < CHAOS_KILLS:
+        start = at(folder)
+        # Behind the next checkpoint about half of the time; no nearer to the end than the middle.
+        kill_at = min(start, ITERATIONS // 2) + dice.randrange(1, 7)
+        kills += not run(case, folder, kill_at)
+        assert at(folder) < ITERATIONS
+    assert run(case, folder)
+    assert last_digest(folder) == undisturbed(case, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_every_iteration_is_a_place_to_resume_at(tmp_path, case):
+    whole = undisturbed(case, tmp_path / "whole")
+    workers = CASES[case].get("num_workers", 0)
+    for stop in range(1, ITERATIONS, 7 if workers else 1):
+        folder = tmp_path / f"stopped-{stop}"
+        first = make_trainer(case, folder, save_every=0)
+        first.train(stop)
+        first.save()
+        random_state.seed_all(stop)
+        second = make_trainer(case, folder)
+        assert second.resume() and second.iteration == stop
+        random_state.seed_all(99)  # whatever a script does before fit()
+        second.fit()
+        second.save()
+        assert last_digest(folder) == whole, f"resumed at {stop}"
+
+
+@pytest.mark.parametrize("case", ["restarts", "accumulated"])
+def test_training_in_two_stretches_is_training_in_one(tmp_path, case):
+    digests = []
+    for stretches in ([17], [5, 12], [1] * 17, [7, 7, 3], [14, 3]):
+        trainer = make_trainer(case, tmp_path, save_every=0)
+        for n_steps in stretches:
+            trainer.train(n_steps)
+        assert trainer.iteration == 17 and (trainer.epoch, trainer.batch) == (2, 3)
+        state = {"task": trainer.state_dict(), "random": random_state.capture()}
+        digests.append(save_checkpoint(tmp_path / f"{len(stretches)}-{len(digests)}", state).digest)
+    assert len(set(digests)) == 1
+
+
+def test_evaluating_in_between_changes_nothing(tmp_path):
+    plain, watched = make_trainer("sgd", tmp_path), make_trainer("sgd", tmp_path)
+    states = []
+    for trainer in (plain, watched):
+        trainer.make_seed()
+        for _ in range(10):
+            trainer.train(1)
+            if trainer is watched:
+                assert set(trainer.evaluate()) == {"loss", "accuracy"}
+        state = {"task": trainer.state_dict(), "random": random_state.capture()}
+        states.append(save_checkpoint(tmp_path / f"{len(states)}", state).digest)
+    assert states[0] == states[1]
