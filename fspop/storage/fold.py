@@ -59,11 +59,15 @@ def is_better(mode: str, value: float, than: float) -> bool:
 
 
 def _with_member(state: State, index: int, **changes: Any) -> State:
+    members = list(state.members)
+    members[index] = replace(_member(state, index), **changes)
+    return replace(state, members=members)
+
+
+def _member(state: State, index: int) -> Member:
     if not 0 <= index < len(state.members):
         raise Damaged(f"record {state.seq}: names member {index} of {len(state.members)}")
-    members = list(state.members)
-    members[index] = replace(members[index], **changes)
-    return replace(state, members=members)
+    return state.members[index]
 
 
 def _created(state: State, op: Created, time: float) -> State:
@@ -84,7 +88,7 @@ def _born(state: State, op: Born, time: float) -> State:
     if op.member == len(state.members):
         member = Member(index=op.member, generation=generation, next_index=op.index + 1)
         return replace(state, members=[*state.members, member])
-    member = state.members[op.member]
+    member = _member(state, op.member)
     former = member.generation
     state = _with_member(
         state,
@@ -126,7 +130,7 @@ def _claimed(state: State, op: Claimed, time: float) -> State:
 
 
 def _released(state: State, op: Released, time: float) -> State:
-    claim = state.members[op.member].claim
+    claim = _member(state, op.member).claim
     if claim is None or claim.term != op.term:
         return state
     return _with_member(state, op.member, claim=None)
@@ -228,7 +232,7 @@ def _finished(state: State, op: Finished, time: float) -> State:
 
 
 def _attempt_failed(state: State, op: AttemptFailed, time: float) -> State:
-    member = state.members[op.member]
+    member = _member(state, op.member)
     held = member.claim is not None and member.claim.term == op.term
     return _with_member(
         state,

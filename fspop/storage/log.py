@@ -71,11 +71,13 @@ class FileLog:
         StorageUnavailable.
         """
         with self._threads:
-            attempts = Attempts(self._transactions.next())
+            attempts = self._reader.attempts = Attempts(self._transactions.next())
             try:
                 committed = self._patiently(lambda: self._try(attempts, worker, build))
             except _FromBuild as raised:
                 raise raised.error from None
+            finally:
+                self._reader.attempts = None
             reach("commit.acknowledged")
             self._compact_when_due(committed)
             return committed
@@ -102,11 +104,11 @@ class FileLog:
         """What was linked, or the state where there is nothing to say; None: somebody was first, or
         an earlier attempt turned out to have been linked.
         """
-        had_lock = self._acquire()
+        had_lock = self._lock is not None and self._lock.acquire(self._reader.catch_up)
         temporary = None
         try:
             reach("commit.locked")
-            state = self._reader.catch_up(attempts)
+            state = self._reader.catch_up()
             if attempts.found:
                 return None
             if not self._reader.tail_stands():
@@ -128,12 +130,6 @@ class FileLog:
             reach("commit.unlocked")
             if temporary:
                 remove(temporary)
-
-    def _acquire(self) -> bool:
-        if self._lock is None:
-            return False
-        self._reader.check_there()
-        return self._lock.acquire()
 
     def _is_for_good(self, linked: Prepared) -> bool:
         """Whether a linked record counts: its name may have been freed by compaction while we

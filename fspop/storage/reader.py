@@ -59,7 +59,11 @@ class Attempts:
 
 
 class LogReader:
-    """The newest state and the bytes of recent records. Not for two threads at once."""
+    """The newest state and the bytes of recent records. Not for two threads at once.
+
+    `attempts` is the commit under way: whoever reads on while it lasts must not pass its record
+    without noticing.
+    """
 
     def __init__(self, paths: RunPaths, records_per_segment: int):
         self._paths = paths
@@ -67,6 +71,7 @@ class LogReader:
         self._recent: dict[int, bytes] = {}
         self.state = State()
         self.snapshot = 0
+        self.attempts: Attempts | None = None
 
     def recent(self, seq: int) -> bytes | None:
         """The bytes of a record that was folded lately, None for others."""
@@ -83,7 +88,7 @@ class LogReader:
         self._recent.pop(self.state.seq - 2 * self._size, None)
         self.state = state
 
-    def catch_up(self, attempts: Attempts | None = None) -> State:
+    def catch_up(self) -> State:
         """Folds what is new. Raises NotARun, or Damaged for what stays wrong over five listings
         during which nobody compacted.
         """
@@ -93,7 +98,7 @@ class LogReader:
                 time.sleep(0.002 * 4**listing)
             snapshot = self.snapshot
             try:
-                self._catch_up_once(attempts)
+                self._catch_up_once()
                 return self.state
             except FileNotFoundError as error:
                 self._check_still_there(error)  # else: a snapshot replaced since the listing
@@ -105,7 +110,7 @@ class LogReader:
             listing = listing + 1 if self.snapshot <= snapshot else 1
         raise trouble or self._missing(self.state.seq)
 
-    def _catch_up_once(self, attempts: Attempts | None) -> None:
+    def _catch_up_once(self) -> None:
         """One listing's worth. Raises _Gap, FileNotFoundError or Damaged, all worth another
         listing.
         """
@@ -115,31 +120,32 @@ class LogReader:
         new = read_listed(self._paths, start, names) if last >= start else []
         self.snapshot = newest_snapshot(self._paths)
         if self.snapshot > start:
-            return self._jump(attempts)
+            return self._jump()
         if last >= start + len(new):
             raise _Gap(start + len(new))
         if last < start - 1 and self.snapshot < start:
             self.forget()  # the server lost what it had promised
-            return self._catch_up_once(attempts)
-        self._fold(new, attempts)
+            return self._catch_up_once()
+        self._fold(new)
 
-    def _jump(self, attempts: Attempts | None) -> None:
+    def _jump(self) -> None:
         """Goes on from the newest snapshot; an attempt below it is in the history or was never a
         record.
         """
         state = load_snapshot(self._paths, self.snapshot)
-        if attempts and attempts.seq is not None and attempts.seq < self.snapshot:
-            attempts.note(history_record(self._paths, attempts.seq, self._size))
+        mine = self.attempts
+        if mine and mine.seq is not None and mine.seq < self.snapshot:
+            mine.note(history_record(self._paths, mine.seq, self._size))
         self.state = state
         self._recent.clear()
-        self._catch_up_once(attempts)
+        self._catch_up_once()
 
-    def _fold(self, new: list[bytes], attempts: Attempts | None) -> None:
+    def _fold(self, new: list[bytes]) -> None:
         for raw in new:
             state, record = follow(self.state, raw, self._paths.record(self.state.seq))
             self.advance(state, raw)
-            if attempts:
-                attempts.note(record)
+            if self.attempts:
+                self.attempts.note(record)
 
     def tail_stands(self) -> bool:
         """Whether the last record is still the one that was folded; a server may have lost it."""
@@ -147,15 +153,8 @@ class LogReader:
             return True
         return codec.digest(read(self._paths.record(self.state.seq - 1))) == self.state.digest
 
-    def check_there(self) -> None:
-        """Raises NotARun where the run directory is gone; filelock would make its folders anew."""
-        try:
-            list_names(self._paths.controller)
-        except FileNotFoundError as error:
-            self._check_still_there(error)
-
     def _check_still_there(self, error: FileNotFoundError) -> None:
-        folders = (self._paths.controller, self._paths.log, self._paths.snapshots)
+        folders = (self._paths.log, self._paths.snapshots)
         if error.filename and Path(error.filename) in folders:
             raise NotARun(
                 f"{self._paths.root}: the run directory is gone; nothing was created in its place",

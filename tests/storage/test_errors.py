@@ -6,10 +6,13 @@ the log exactly once, and one that raises is there at most once.
 
 import errno
 import os
+import threading
+import time
 
 import pytest
 
 from fspop.errors import Damaged, DiskFull, NotWritable, StorageUnavailable
+from fspop.storage.lock import CommitLock
 from fspop.storage.snapshot import read_records
 from tests.storage.stores import begin, make_paths, numbers, report, small_log
 
@@ -220,3 +223,24 @@ def test_damage_is_not_retried_for_half_a_minute(paths, log, monkeypatch):
     paths.record(0).write_bytes(b"{}\n")
     with pytest.raises(Damaged):
         small_log(paths, patience_s=60.0).refresh()
+
+
+def test_a_lost_reply_is_recognised_while_waiting_for_the_lock(paths, log, monkeypatch):
+    """Reading on while somebody else holds the lock must not pass one's own record unnoticed."""
+    original, holder = os.link, CommitLock(paths.lock)
+
+    def link(source, target):
+        monkeypatch.setattr(os, "link", original)
+        original(source, target)
+        threading.Thread(target=hold_for_a_moment, args=[holder]).start()
+        raise OSError(errno.EIO, "lost", str(target))
+
+    monkeypatch.setattr(os, "link", link)
+    report(log, 1)
+    assert numbers(read_records(paths, 8)) == [("w", 1)]
+
+
+def hold_for_a_moment(lock):
+    assert lock.acquire()
+    time.sleep(0.1)
+    lock.release()

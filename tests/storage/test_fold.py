@@ -195,7 +195,14 @@ def test_a_strategy_that_works_again_clears_its_error():
 
 @pytest.mark.parametrize(
     "op",
-    [Reported("m009.g0001", 1), Reported("nonsense", 1), Born(7, 1, 0.1), MemberFailed(5, "x")],
+    [
+        Reported("m009.g0001", 1),
+        Reported("nonsense", 1),
+        Born(7, 1, 0.1),
+        MemberFailed(5, "x"),
+        Released(-1, 1),
+        AttemptFailed(3, 1, "x"),
+    ],
 )
 def test_what_names_nobody_is_damage(op):
     with pytest.raises(Damaged, match=r"record 0: (names|reports)"):
