@@ -71,6 +71,11 @@ class PopulationController:
             raise InvalidSetting(
                 "initial_population: got no members; give the hparams of at least one"
             )
+        if not isinstance(mutator, Mutator):
+            raise InvalidSetting(
+                f"mutator: got {mutator!r}, but it must be an object of fspop.mutators, such as "
+                "WinnerTakeAllGenetic(mutate_fn, steps_per_exploit=100)"
+            )
         if mode not in ("min", "max"):
             raise InvalidSetting(f'mode: got {mode!r}, but it must be "min" or "max"')
         mutator.check(len(hparams), space)

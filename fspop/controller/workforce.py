@@ -104,6 +104,12 @@ class Workforce:
             return None
         return self._assignment(state, held.member, held.term)
 
+    def may_move_on(self, held: Assignment, step: int) -> bool:
+        """Whether a report of `held` at `step` could move this worker on to another member."""
+        free = claimable(self.state, self.controller.rules)
+        least = min((member.generation.step for member in free), default=step)
+        return step - least > self.controller.claims.max_lead_steps
+
     def report(self, held: Assignment, report: Reported, *, may_move: bool = True) -> Outcome:
         """Records a report and what follows; moves on to another member where `held` waits or
         leads.
@@ -121,7 +127,7 @@ class Workforce:
         return self._outcome(self._commit(build), held)
 
     def lose(self, held: Assignment, error: str) -> Assignment | None:
-        """Records that the checkpoint `held` starts from cannot be read; returns what replaces it."""
+        """Records that what `held` starts from cannot be read; returns what replaces it."""
 
         def build(state: State) -> list[AnyOp]:
             member = check_claim(state, held.member, held.term, self.process.incarnation)

@@ -1,5 +1,6 @@
 """What a worker does with a member it holds: restore it, train it to the next report, commit."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -7,14 +8,15 @@ from typing import TypeVar
 
 from fspop.controller import Assignment
 from fspop.controller.workforce import Outcome, Workforce
-from fspop.errors import DiskFull
+from fspop.errors import DiskFull, FspopError
 from fspop.experiment import Experiment
 from fspop.paths import RunPaths
 from fspop.records import Manifest
 from fspop.storage.crash import reach
+from fspop.training.saver import Saver
 from fspop.worker.cleanup import delete_retired
 from fspop.worker.scalars import Charts
-from fspop.worker.session import Session
+from fspop.worker.session import Draft, Session
 from fspop.worker.signals import StopRequest
 from fspop.worker.signs import Signs
 
@@ -50,37 +52,55 @@ class Attempt:
         self._data = data
         self._device = device
         self._charts = Charts(paths, manifest.tensorboard, workforce.process.incarnation)
+        self._saver = Saver()
         self._session: Session | None = None
+        self._draft: Draft | None = None
+        self._following: Assignment | None = None
+        self._left = False
         self._polled_s = 0.0
 
     def advance(self, held: Assignment) -> Assignment | None:
         """From `held` to its next report. Returns what to train then; None: nothing for now.
 
-        Raises Fenced, TaskError or Damaged (of the checkpoint), after which `drop` is due.
+        A report is committed when its checkpoint is durable. Where nothing speaks against it the
+        member trains on meanwhile: then `held` itself comes back. Raises Fenced, TaskError or
+        Damaged (of the checkpoint), after which `drop` is due.
         """
         session = self._open(held)
-        if held.checkpoint is None:
-            return self._report(session, may_move=False)
-        wanted = self._next_report(session.step, held.train_until) - session.step
-        if not session.train(wanted, self._after_stretch):
-            return held if self._stop.is_set else self._workforce.poll(held) or held
-        return self._report(session, may_move=True, **session.evaluate())
+        if held.checkpoint is None and self._draft is None:
+            self._draft = session.draft()
+            return self._commit(session, may_move=False)
+        wanted = self._next_report(session.step, session.held.train_until) - session.step
+        complete = session.train(wanted, self._after_stretch)
+        if self._left or self._land(session):
+            self._left = False
+            return self._following
+        if not complete:
+            return held if self._stop.is_set else self._workforce.poll(session.held) or held
+        self._draft = session.draft(**session.evaluate())
+        return self._commit(session) if self._must_wait(session) else session.held
 
     def save(self, held: Assignment) -> None:
         """On a request to stop: a checkpoint of where training got to, without a score."""
         session = self._session
-        if session is None or session.held.term != held.term:
+        if session is None or session.held.term != held.term or self._land(session, may_move=False):
             return
         if session.saved is None or session.step > session.saved.step:
-            self._report(session, may_move=False)
+            self._draft = session.draft()
+            self._commit(session, may_move=False)
 
     def drop(self) -> None:
-        """Forgets the live task."""
-        self._session = None
+        """Forgets the live task, and a report that was not committed."""
+        if self._draft is not None:
+            with contextlib.suppress(FspopError):
+                self._saver.wait()
+        self._draft = self._session = None
 
     def close(self) -> None:
         """Ends what is open."""
         self._charts.close()
+        with contextlib.suppress(FspopError):
+            self._saver.close()
 
     def _open(self, held: Assignment) -> Session:
         """The live session where it already stands at `held`, else a new one."""
@@ -92,6 +112,7 @@ class Attempt:
             self._paths,
             self._experiment.task,
             held,
+            self._saver,
             seed=self._manifest.seed,
             device=self._device,
             data=self._data,
@@ -116,26 +137,52 @@ class Attempt:
         self._show(session, "training", session.steps_per_s)
         if self._stop.is_set:
             return False
+        if self._draft is not None and not self._saver.in_flight:
+            self._left = self._land(session)
+            return not self._left
         now = time.monotonic()
         if now - self._polled_s < POLL_INTERVAL_S:
             return True
         self._polled_s = now
         return self._workforce.poll(session.held) is None
 
-    def _report(self, session: Session, *, may_move: bool, **score: object) -> Assignment | None:
+    def _land(self, session: Session, *, may_move: bool = True) -> bool:
+        """Commits the report under way, if any. Whether it leads elsewhere, to `_following`."""
+        if self._draft is None:
+            return False
+        held = session.held
+        following = self._following = self._commit(session, may_move=may_move)
+        if following is None or following.term != held.term:
+            return True
+        if following.generation_id != held.generation_id:
+            return True
+        session.held = following
+        return False
+
+    def _must_wait(self, session: Session) -> bool:
+        """Whether the report at hand may take this worker elsewhere: then it does not train on."""
+        limit = session.held.train_until
+        if self._stop.is_set or (limit is not None and session.step >= limit):
+            return True
+        return self._workforce.may_move_on(session.held, session.step)
+
+    def _commit(self, session: Session, *, may_move: bool = True) -> Assignment | None:
+        """Waits until the checkpoint of the report under way is durable, and records it."""
+        draft, held = self._draft, session.held
+        assert draft is not None
         self._show(session, "saving")
-        checkpoint = self._with_space(session.save)
-        report = session.report(checkpoint, **score)
+        report = self._with_space(lambda: session.complete(draft))
+        self._draft = None
         outcome: Outcome = self._with_space(
-            lambda: self._workforce.report(session.held, report, may_move=may_move)
+            lambda: self._workforce.report(held, report, may_move=may_move)
         )
         reach("worker.reported")
         delete_retired(self._paths, outcome.retired)
-        self._charts.write(session.held, report, session.scalars())
+        self._charts.write(held, report, session.scalars())
         value = report.diverged or report.value
         shown = "saved" if value is None else value
         log.info("%s step %d: %s", report.generation, report.step, shown)
-        self._say_decisions(session.held, outcome.next)
+        self._say_decisions(held, outcome.next)
         return outcome.next
 
     def _say_decisions(self, held: Assignment, following: Assignment | None) -> None:

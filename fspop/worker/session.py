@@ -2,8 +2,10 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from fspop.controller.assignment import Assignment
 from fspop.controller.score import read_score
@@ -13,8 +15,9 @@ from fspop.records import Checkpoint, Reported, parse_generation_id
 from fspop.seeds import derive_seed
 from fspop.storage.crash import reach
 from fspop.training import random_state
-from fspop.training.checkpoint import load_checkpoint, save_checkpoint
+from fspop.training.checkpoint import load_checkpoint
 from fspop.training.in_effect import check_in_effect
+from fspop.training.saver import Saver
 from fspop.training.task import Context, Task
 
 STRETCH_S = 0.25
@@ -40,6 +43,14 @@ def read_checkpoint(paths: RunPaths, checkpoint: Checkpoint, device: str) -> dic
     return load_checkpoint(folder, checkpoint.digest or None, map_location=device)
 
 
+class Draft(NamedTuple):
+    """A report whose checkpoint is still being written, so without size and digest."""
+
+    checkpoint: Checkpoint
+    train_s: float
+    score: dict[str, Any]
+
+
 class Session:
     """A task on one generation. The global random state belongs to it only while it trains."""
 
@@ -48,6 +59,7 @@ class Session:
         paths: RunPaths,
         make_task: Callable[[], Task],
         held: Assignment,
+        saver: Saver,
         *,
         seed: int,
         device: str = "cpu",
@@ -57,6 +69,7 @@ class Session:
         metric: str | None = None,
     ):
         self._paths = paths
+        self._saver = saver
         with user_code("constructing the task"):
             self._task = make_task()
         self._metric = metric
@@ -105,6 +118,8 @@ class Session:
 
     def carries_on(self, held: Assignment) -> bool:
         """Whether this live state is what `held` starts from; then the session goes on with it."""
+        if held is self.held:
+            return True
         same = held.generation_id == self.held.generation_id and held.checkpoint == self.saved
         if same and self.step == held.step:
             self.held = held
@@ -140,7 +155,13 @@ class Session:
         """The fields of a report that an evaluation gives: value, metrics, diverged."""
         random_state.restore(self._random, self._device)
         with user_code("evaluate"):
-            score = read_score(self._task.evaluate(), self._metric)
+            result = self._task.evaluate()
+        if self._metric is None and isinstance(result, Mapping) and len(result) != 1:
+            raise TaskError(  # no later evaluation can do better
+                f"evaluate() of {self.held.generation_id} gave {sorted(result)}, and the "
+                "experiment does not say which is the score; set metric= to one of them"
+            )
+        score = read_score(result, self._metric)
         self._random = random_state.capture(self._device)
         return {"value": score.value, "metrics": score.metrics, "diverged": score.diverged}
 
@@ -152,34 +173,31 @@ class Session:
         with user_code("scalars"):
             return {"steps_per_s": self.steps_per_s, **(own() if callable(own) else {})}
 
-    def save(self) -> Checkpoint:
-        """A durable checkpoint of this moment, under this claim's term. Raises DiskFull and
-        others.
-        """
+    def draft(self, **score: Any) -> Draft:
+        """Begins to save this moment; training may go on while it is written. Raises TaskError."""
         generation, term = self.held.generation_id, self.held.term
         folder = self._paths.checkpoint(generation, self.step, term)
         with user_code("state_dict"):
             state = {"task": self._task.state_dict(), "random": self._random}
-        saved = save_checkpoint(folder, state)
-        reach("worker.saved")
-        self.saved = Checkpoint(
-            generation=generation,
-            step=self.step,
-            params=self._paths.relative(folder),
-            size_bytes=saved.size_bytes,
-            digest=saved.digest,
-            term=term,
-        )
-        return self.saved
+        self._saver.begin(folder, state)
+        params = self._paths.relative(folder)
+        checkpoint = Checkpoint(generation, self.step, params=params, term=term)
+        return Draft(checkpoint, round(self.train_s, 6), score)
 
-    def report(self, checkpoint: Checkpoint, **score: Any) -> Reported:
-        """What to record about this moment."""
+    def complete(self, draft: Draft) -> Reported:
+        """What to record, once the checkpoint is durable. Raises DiskFull (then call again) and
+        others.
+        """
+        saved = self._saver.wait()
+        reach("worker.saved")
+        size, digest = saved.size_bytes, saved.digest
+        self.saved = replace(draft.checkpoint, size_bytes=size, digest=digest)
         return Reported(
-            generation=self.held.generation_id,
-            step=self.step,
-            checkpoint=checkpoint,
-            train_s=round(self.train_s, 6),
-            **score,
+            generation=self.saved.generation,
+            step=self.saved.step,
+            checkpoint=self.saved,
+            train_s=draft.train_s,
+            **draft.score,
         )
 
 

@@ -88,9 +88,9 @@ def test_a_worker_trains_every_member_and_ends_with_zero(run):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_makes_it_save_release_and_end_with_zero(run, number):
-    worker = fspop("worker", "--id", 0, "--dir", run, STEP_S="0.05")
+    worker = fspop("worker", "--id", 0, "--dir", run, STEP_S="0.15")  # one step a stretch
     wait_until(lambda: reached(run, 5))
-    time.sleep(0.1)
+    time.sleep(0.25)
     worker.send_signal(number)
     code, out, _ = finish(worker)
     state = read_run(run)[1]

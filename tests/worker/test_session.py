@@ -1,11 +1,13 @@
 """One task in training: it goes on, or starts again, to the same bit."""
 
+import dataclasses
 import random
 
 import pytest
 
-from fspop.errors import Damaged, HparamsNotApplied, TaskRaised
+from fspop.errors import Damaged, HparamsNotApplied, TaskError, TaskRaised
 from fspop.paths import RunPaths
+from fspop.training.saver import Saver
 from fspop.worker.session import Session
 from tests.worker.tasks import Stubborn, Walk, make_run, make_workforce
 
@@ -17,7 +19,7 @@ def begin(tmp_path, task=Walk):
 
 
 def open_session(tmp_path, held, task=Walk):
-    return Session(RunPaths(tmp_path), task, held, seed=0)
+    return Session(RunPaths(tmp_path), task, held, Saver(), seed=0)
 
 
 def go_on():
@@ -28,7 +30,7 @@ def test_a_restored_session_takes_the_same_steps_as_one_that_went_on(tmp_path):
     workforce, held = begin(tmp_path)
     live = open_session(tmp_path, held)
     live.train(5, go_on)
-    held = workforce.report(held, live.report(live.save(), **live.evaluate())).next
+    held = workforce.report(held, live.complete(live.draft(**live.evaluate()))).next
     live.train(5, go_on)
     random.seed(99)  # whatever happened in the process in between
     restored = open_session(tmp_path, held)
@@ -51,10 +53,11 @@ def test_a_session_carries_on_only_from_what_it_saved_itself(tmp_path):
     workforce, held = begin(tmp_path)
     session = open_session(tmp_path, held)
     session.train(5, go_on)
-    after = workforce.report(held, session.report(session.save(), **session.evaluate())).next
-    assert session.carries_on(after)
+    after = workforce.report(held, session.complete(session.draft(**session.evaluate()))).next
+    assert session.carries_on(dataclasses.replace(after))
     session.train(1, go_on)
-    assert not session.carries_on(after)
+    assert not session.carries_on(dataclasses.replace(after))
+    assert session.carries_on(session.held), "it never stopped training that"
 
 
 def test_training_breaks_off_between_two_stretches(tmp_path):
@@ -69,6 +72,31 @@ def test_training_that_reached_its_report_is_complete_even_when_asked_to_stop(tm
     _, held = begin(tmp_path)
     session = open_session(tmp_path, held)
     assert session.train(1, lambda: False)
+
+
+def test_several_metrics_without_a_choice_are_an_error_at_once(tmp_path):
+    class Undecided(Walk):
+        def evaluate(self):
+            return {"loss": 1.0, "accuracy": 0.5}
+
+    _, held = begin(tmp_path)
+    session = open_session(tmp_path, held, Undecided)
+    with pytest.raises(TaskError, match=r"\['accuracy', 'loss'\].*set metric= to one of them"):
+        session.evaluate()
+
+
+def test_a_report_holds_the_moment_of_its_draft_however_far_training_went_on(tmp_path):
+    workforce, held = begin(tmp_path)
+    session = open_session(tmp_path, held)
+    session.train(5, go_on)
+    score = session.evaluate()
+    draft = session.draft(**score)
+    session.train(5, go_on)
+    report = session.complete(draft)
+    assert report.step == 5 and report.value == score["value"]
+    held = workforce.report(held, report).next
+    restored = open_session(tmp_path, held)
+    assert restored.evaluate()["value"] == score["value"]
 
 
 def test_hparams_that_are_not_in_effect_are_an_error(tmp_path):
@@ -98,5 +126,5 @@ def test_a_new_generation_draws_other_numbers_than_its_parent(tmp_path):
         seeds.add(session._task.context.seed)
         if held.checkpoint is not None:
             session.train(5, go_on)
-        held = workforce.report(held, session.report(session.save(), **session.evaluate())).next
+        held = workforce.report(held, session.complete(session.draft(**session.evaluate()))).next
     assert len(seeds) == 4
