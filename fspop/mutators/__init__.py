@@ -2,12 +2,14 @@
 
 from fspop.mutators.backtracking import Backtracking, BestSoFar
 from fspop.mutators.base import Decision, MemberView, Mutator, MutatorState, View
+from fspop.mutators.bayesian import Bayesian
 from fspop.mutators.exploit import Copy, Exploit, Standing, Truncation
 from fspop.mutators.explore import ExploreRule, Perturb
 from fspop.mutators.fire import FIRE
 from fspop.mutators.fixed_schedule import FixedSchedule
 from fspop.mutators.multiple_frequencies import MultipleFrequencies
 from fspop.mutators.natural_selection import Bands, NaturalSelection
+from fspop.mutators.pb2 import PB2
 from fspop.mutators.population_based import PopulationBased, PopulationStrategy
 from fspop.mutators.ranking import rank, unranked
 from fspop.mutators.single_worker import SingleWorkerExplore
@@ -18,8 +20,10 @@ from fspop.mutators.winner_take_all import WinnerTakeAllGenetic
 
 __all__ = [
     "FIRE",
+    "PB2",
     "Backtracking",
     "Bands",
+    "Bayesian",
     "BestSoFar",
     "BinaryTournament",
     "Copy",

@@ -181,7 +181,7 @@ class Evolution(Mutator):
         if base is None or base[0] >= step or view.space is None:
             return state
         gain = sign * (score - base[1]) / (step - base[0])
-        row = Row(base[0], sign * base[1], me.hparams, gain)
+        row = Row(base[0], step - base[0], sign * base[1], me.hparams, gain)
         return {**state, "model": self.explore.learned(state["model"], row, view.space)}
 
     # -- copying

@@ -54,12 +54,15 @@ class ExploreRule:
 
 
 class Row(NamedTuple):
-    """What became of training with `hparams` from `step`, where the score was `score`.
+    """What became of `steps` steps of training with `hparams` from `step`, where the score was
+    `score`.
 
-    `gain` is how much better the score got per step: above 0 is good in every mode.
+    `gain` is how much better the score got per step: above 0 is good in every mode, and so is a
+    higher score.
     """
 
     step: int
+    steps: int
     score: float
     hparams: Any
     gain: float

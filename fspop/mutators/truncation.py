@@ -19,7 +19,7 @@ class TruncationSelection(PopulationStrategy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_fraction(self.fraction, "TruncationSelection.fraction")
+        check_fraction(self.fraction, f"{self.name}.fraction")
 
     @property
     def rule(self) -> Exploit:

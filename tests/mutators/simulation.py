@@ -6,7 +6,7 @@ from fspop.seeds import Rng, derive_seed
 from tests.mutators.driver import Population
 
 
-def begin(problem, mutator, seed, members=None, **more):
+def begin(problem, mutator, seed, members=None, mode="max", **more):
     """A population on `problem`; its members are those of the problem unless told otherwise."""
     rng = Rng(seed, [0] * (members or problem.members))
     first = [
@@ -15,7 +15,7 @@ def begin(problem, mutator, seed, members=None, **more):
     ]
     mutator.check(len(first), problem.space)
     more = {"space": problem.space, "total_steps": problem.total_steps, **more}
-    return Population(mutator, first, "max", seed, **more)
+    return Population(mutator, first, mode, seed, **more)
 
 
 def turn(p, problem, member, saw=None, spoil=None, restarted=False):

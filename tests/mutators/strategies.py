@@ -2,6 +2,7 @@
 
 from fspop.mutators import (
     FIRE,
+    PB2,
     Backtracking,
     BinaryTournament,
     MultipleFrequencies,
@@ -21,6 +22,7 @@ ASYNCHRONOUS = [
     WelchTTest(20, n_scores=3, p=0.5),
     NaturalSelection(20),
     Backtracking(20, 0.25),
+    PB2(20),
     PopulationBased(40, exploit=Tournament(), reference=0, burn_in=60),
 ]
 SYNCHRONOUS = [
@@ -33,6 +35,7 @@ SYNCHRONOUS = [
     PopulationBased(40, exploit=Tournament(), reference=0, synchronous=True, burn_in=60),
     MultipleFrequencies(20, (1, 3)),
     FIRE(20, (3, 3, 2)),
+    PB2(20, synchronous=True),
 ]
 EVERY = ASYNCHRONOUS + SYNCHRONOUS
 
