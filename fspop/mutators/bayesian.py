@@ -67,8 +67,7 @@ class Bayesian(ExploreRule):
         for i, domain in enumerate(domains_of(space, hparams)):
             options = options_of(domain)
             if options:
-                rewards = [(gain + 2) / 4 for gain in gains]
-                plays = [(round(row[4][i]), r) for row, r in zip(seen, rewards, strict=True)]
+                plays = [(round(row[4][i]), g) for row, g in zip(seen, gains, strict=True)]
                 chosen[i] = play(len(options), plays, rng)
         return chosen
 
