@@ -251,6 +251,13 @@ class MemberFailed(Op, frozen=True, tag="member_failed"):
     error: str
 
 
+class Retried(Op, frozen=True, tag="retried"):
+    """A person (`by`, as user@host) gives a failed member new attempts; it goes on where it was."""
+
+    member: int
+    by: str
+
+
 class MutatorChanged(Op, frozen=True, tag="mutator_changed"):
     """The change of the mutator's state: values set at paths, then paths removed."""
 
@@ -278,6 +285,7 @@ AnyOp = (
     | Finished
     | AttemptFailed
     | MemberFailed
+    | Retried
     | MutatorChanged
     | MutatorFailed
 )
@@ -342,6 +350,7 @@ class Generation(Struct, frozen=True):
 class Member(Struct, frozen=True):
     """A slot of the population. `status` is active, finished or failed.
 
+    `error` and `traceback` are those of its last failure, until the next checkpoint.
     `trained_steps` are those of its former generations: unlike a step, they never run backwards.
     """
 

@@ -24,6 +24,7 @@ VERBS = {
     "status": "fspop.cli.status",
     "run": "fspop.cli.run",
     "best": "fspop.cli.best",
+    "retry": "fspop.cli.retry",
     "try": "fspop.cli.try_",
     "ls": "fspop.cli.ls",
 }

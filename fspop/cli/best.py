@@ -42,7 +42,8 @@ def command(
 ) -> None:
     """Show the best evaluation so far.
 
-    With its hparams, its checkpoint, and the generations it descends from.
+    With its hparams, its checkpoint, and the generations it descends from. In Python,
+    fspop.training.load_checkpoint(Path(checkpoint))["task"] is what the task's state_dict() gave.
     """
     report = read_best(options.needed_dir(run_dir))
     if as_json:
@@ -59,7 +60,10 @@ def read_best(root: Path) -> BestReport:
     manifest, state = read_run(root)
     best = best_status(state, root)
     if best is None:
-        raise TryLater(f"{root}: no evaluation counts so far; look again when 'fspop status' has")
+        raise TryLater(
+            f"{root}: no evaluation counts so far; look again when 'fspop status --dir {root}' "
+            "shows one"
+        )
     return _report(manifest.run, state, best, lineage(read_history(root), best.generation))
 
 

@@ -49,13 +49,12 @@ class Watcher:
 
 
 def width() -> int:
-    """How many characters a line may have: the terminal's, $COLUMNS, or 80."""
+    """How many characters a line may have: $COLUMNS, the terminal's, or 80 where that is none."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
     try:
-        return int(os.environ["COLUMNS"])
-    except (KeyError, ValueError):
-        pass
-    try:
-        return os.get_terminal_size(1).columns
+        return os.get_terminal_size(1).columns or 80  # a terminal nobody sized says 0
     except OSError:
         return 80
 

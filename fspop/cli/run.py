@@ -37,9 +37,9 @@ def command(
     n_workers = workers or max(1, min(manifest.members, _cpus() // manifest.threads))
     from fspop.cli.best import best_lines, read_best
     from fspop.cli.look import Watcher
-    from fspop.cli.supervise import supervise
+    from fspop.cli.supervise import check_scored, supervise
 
-    if Watcher(root).look().state != "finished":
+    if not check_scored(Watcher(root).look()):
         with options.sigterm_as_interrupt():
             supervise(root, n_workers, data and os.path.abspath(data), device)
     for line in best_lines(read_best(root)):
@@ -81,9 +81,10 @@ def _check_same(
     given["digest"] = digest_source(file, code, root)
     unlike = [name for name, value in given.items() if recorded.get(name) != value]
     if unlike:
+        what = f"{' and '.join(unlike)} {'differs' if len(unlike) == 1 else 'differ'}"
         raise ExperimentChanged(
             f"{root}: holds run {manifest.run} of another experiment or of another version of it "
-            f"(its {', '.join(unlike)} differ from {target}'s); give the original FILE and --code, "
+            f"(its {what} from {target}'s); give the original FILE and --code, "
             "or another --dir for a new run",
             path=root,
         )

@@ -19,6 +19,7 @@ from fspop.experiment_code.fresh import python_command, python_environment
 from fspop.launch import Event, Supervisor
 from fspop.paths import RunPaths
 from fspop.report.schema import RunStatus
+from fspop.report.text import given_up
 
 POLL_INTERVAL_S = 0.1
 LOOK_INTERVAL_S = 1.0
@@ -54,6 +55,7 @@ def supervise(root: Path, n_workers: int, data: str | None, device: str | None) 
             view.show(status, last=True)
     except KeyboardInterrupt:
         print("stopping: the workers save and end; Ctrl-C again kills them", flush=True)
+        print(f"stopped: {_stop(supervisor)}; the same command goes on with the run", flush=True)
         raise
     finally:
         _stop(supervisor)
@@ -79,18 +81,29 @@ def _look(watcher: Watcher, view: Live | Plain) -> None:
         view.tell([Event(-1, "status", error.message)])
 
 
-def _stop(supervisor: Supervisor) -> None:
+def _stop(supervisor: Supervisor) -> str:
+    """Ends the workers that still run; says how they ended."""
     try:
-        supervisor.stop()
+        events = supervisor.stop()
     except KeyboardInterrupt:
         supervisor.stop(timeout_s=0.0)
-        raise
+        return "the workers were killed, which loses what they trained since their last report"
+    return "; ".join(e.message for e in events if e.exit_code) or "all workers saved and ended"
+
+
+def check_scored(status: RunStatus) -> bool:
+    """Whether the run is over. Raises TaskError where that was not a success."""
+    if status.state == "failed":
+        raise TaskError(given_up(status))
+    if status.state == "finished" and status.best is None:
+        raise TaskError(
+            f"the run is finished without one score; see 'fspop status --dir {status.dir}'"
+        )
+    return status.state == "finished"
 
 
 def _check_finished(status: RunStatus, supervisor: Supervisor, paths: RunPaths) -> None:
-    if status.state == "finished":
-        if status.best is None:
-            raise TaskError("the run is finished without one score; see 'fspop status'")
+    if check_scored(status):
         return
     codes = supervisor.exit_codes
     worker, code = max(codes.items(), key=lambda item: abs(item[1] or 0))

@@ -14,6 +14,8 @@ from fspop.report.text import flat, number, short
 
 if TYPE_CHECKING:
     from fspop.experiment import Experiment
+    from fspop.records import Checkpoint
+    from fspop.training.saver import Saver
     from fspop.worker.session import Session
 
 
@@ -42,6 +44,7 @@ def command(
         relative_file,
         split_target,
     )
+    from fspop.training.saver import Saver
 
     file, attribute = split_target(target)
     name = relative_file(file, code)
@@ -52,8 +55,8 @@ def command(
             f"--member: got {member}, but there are members 0 to {experiment.members - 1}"
         )
     try:
-        with tempfile.TemporaryDirectory(prefix="fspop-try-") as scratch:
-            _Rehearsal(experiment, member, Path(scratch), data, device).run(steps)
+        with tempfile.TemporaryDirectory(prefix="fspop-try-") as scratch, Saver() as saver:
+            _Rehearsal(experiment, member, Path(scratch), saver, data, device).run(steps)
     except TaskRaised as error:
         traceback.print_exception(error.__cause__ or error)
         raise
@@ -67,6 +70,7 @@ class _Rehearsal:
         experiment: "Experiment",
         member: int,
         scratch: Path,
+        saver: "Saver",
         data: str | None,
         device: str | None,
     ):
@@ -76,6 +80,7 @@ class _Rehearsal:
         environment.limit_threads(experiment.threads)
         self._experiment, self._member, self._data = experiment, member, data
         self._device = environment.choose_device(device, str(member))
+        self._saver = saver
         self._paths = RunPaths(scratch)
         self._paths.checkpoints.mkdir()
         self._hparams = experiment.first_hparams()[member]
@@ -90,7 +95,7 @@ class _Rehearsal:
         self._evaluate(session)
         self._train(session, steps)
         score = self._evaluate(session)
-        saved = session.save()
+        saved = self._save(session)
         print(f"checkpoint: {saved.size_bytes / 1e6:.3g} MB")
         self._compare(session, self._open(saved, term=2), score, steps)
         if score["value"] is None:
@@ -115,6 +120,7 @@ class _Rehearsal:
             self._paths,
             self._experiment.task,
             held,
+            self._saver,
             seed=self._experiment.seed,
             device=self._device,
             data=self._data,
@@ -125,6 +131,12 @@ class _Rehearsal:
         what = "setup and load_state_dict" if checkpoint else "setup"
         print(f"{what}: {time.perf_counter() - begun_s:.3g} s")
         return session
+
+    @staticmethod
+    def _save(session: "Session") -> "Checkpoint":
+        saved = session.complete(session.draft()).checkpoint
+        assert saved is not None
+        return saved
 
     def _train(self, session: "Session", steps: int) -> None:
         begun_s = time.perf_counter()
@@ -148,7 +160,7 @@ class _Rehearsal:
         same_score = restored.evaluate() == score
         for session in (original, restored):
             session.train(steps, lambda: True)
-        same_state = original.save().digest == restored.save().digest
+        same_state = self._save(original).digest == self._save(restored).digest
         if same_score and same_state:
             print(f"restored: the same score, and the same state after {steps} more steps")
             return

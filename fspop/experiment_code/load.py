@@ -12,6 +12,7 @@ from types import ModuleType
 from fspop.errors import ConfigurationError, ExperimentChanged, ExperimentError, UsageError
 from fspop.experiment import Experiment
 from fspop.experiment_code.files import digest_code
+from fspop.experiment_code.misspelt import nearest_argument
 from fspop.experiment_code.overrides import apply_overrides
 from fspop.paths import RunPaths
 from fspop.records import Manifest
@@ -129,7 +130,7 @@ def _what(error: BaseException) -> str:
     first = (text.strip().splitlines() or [""])[0]
     if isinstance(error, ConfigurationError):
         return first
-    return f"{type(error).__name__}: {first}".rstrip(": ")
+    return f"{type(error).__name__}: {first}".rstrip(": ") + nearest_argument(error)
 
 
 def _is_below(file: str | None, folder: Path) -> bool:

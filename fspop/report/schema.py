@@ -40,7 +40,8 @@ class MemberStatus(Struct, frozen=True):
 
     `value` is the newest score, `best` the best one of this generation's newest 64; `diverged` says
     why the newest evaluation does not count. `step` is the last one reported, `live_step` where the
-    holder says it is. `failures` and `deaths` count since the last checkpoint.
+    holder says it is. `failures` and `deaths` count since the last checkpoint; `error` and
+    `traceback` are the last failure's, until the next checkpoint.
     """
 
     member: int
@@ -87,7 +88,8 @@ class WorkerStatus(Struct, frozen=True):
 class RunStatus(Struct, frozen=True):
     """A run at one moment.
 
-    `state` is created (nothing recorded yet), training, idle (no live worker) or finished.
+    `state` is created (nothing recorded yet), training, idle (no live worker), finished, or failed
+    (all members are).
     `records` counts transactions, `age_s` is the time since the last one. `failing` is the
     mutator's error while it fails. `space` holds the declared domains.
     """

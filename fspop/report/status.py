@@ -82,6 +82,8 @@ def checkpoint_path(checkpoint: Checkpoint | None, root: Path) -> str | None:
 def _run_state(state: State, workers: Mapping[str, WorkerStatus]) -> str:
     if not state.members:
         return "created"
+    if all(m.status == "failed" for m in state.members):
+        return "failed"
     if all(m.status != "active" for m in state.members):
         return "finished"
     return "training" if any(w.state == "alive" for w in workers.values()) else "idle"

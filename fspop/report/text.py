@@ -1,5 +1,6 @@
 """A run's status as words: numbers, ages, table cells and the lines around the table. Pure."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -95,7 +96,7 @@ def _columns(status: RunStatus) -> list[Column]:
         Column("generation", [m.generation for m in members]),
         Column("step", [str(m.step) for m in members], number=True),
         Column("value", [number(m.value) for m in members], number=True),
-        Column("best", [number(m.best) for m in members], number=True, rank=4),
+        Column("best", [number(m.best) for m in members], number=True, rank=5),
         *_hparam_columns(members),
         Column("worker", [m.worker or "-" for m in members]),
         Column("host", [short(m.host or "-") for m in members], rank=2),
@@ -107,7 +108,7 @@ def _columns(status: RunStatus) -> list[Column]:
 def _hparam_columns(members: Sequence[MemberStatus]) -> list[Column]:
     """The first two are worth more than the rest."""
     return [
-        Column(name, [short(v) for v in values], not isinstance(values[0], str), 3 if i < 2 else 5)
+        Column(name, [short(v) for v in values], not isinstance(values[0], str), 3 if i < 2 else 4)
         for i, (name, values) in enumerate(varying(members).items())
     ]
 
@@ -139,6 +140,8 @@ def troubles(status: RunStatus) -> list[str]:
     for m in status.members:
         if m.status == "failed":
             lines.append(f"member {m.member} FAILED: {m.error}")
+        elif m.error and not m.failures:
+            lines.append(f"member {m.member} is tried again; it had failed with {m.error}")
         elif m.failures:
             lines.append(f"member {m.member} raised {m.failures} times in a row: {m.error}")
         elif m.diverged:
@@ -149,7 +152,23 @@ def troubles(status: RunStatus) -> list[str]:
                 f"worker {w.worker} on {w.host}, process {w.pid}, is {w.state}"
                 f" (heartbeat {age(w.heartbeat_age_s)} old)"
             )
+    if status.failed:
+        where = shlex.quote(status.dir)
+        lines.append(
+            f"once the cause is gone, 'fspop retry --dir {where}' gives failed members new "
+            f"attempts; 'fspop status --json --dir {where}' has the tracebacks"
+        )
     return lines
+
+
+def given_up(status: RunStatus) -> str:
+    """What to say of a run whose members have all failed, and what to do about it."""
+    where, last = shlex.quote(status.dir), status.members[-1]
+    return (
+        f"every member has failed, member {last.member} with {last.error}; the traceback is in "
+        f"'fspop status --json --dir {where}' and in the workers' logs; once the cause is gone, "
+        f"'fspop retry --dir {where}' gives them new attempts, then start workers again"
+    )
 
 
 def lines(status: RunStatus, width: int) -> list[str]:

@@ -34,6 +34,7 @@ from fspop.records import (
     Released,
     Reported,
     Retired,
+    Retried,
     State,
     generation_id,
     parse_generation_id,
@@ -151,7 +152,8 @@ def _reported(state: State, op: Reported, time: float) -> State:
     if op.checkpoint and not op.registered:
         state = replace(state, kept=_with_checkpoint(state.kept, op.checkpoint))
         generation = _with_restart(generation, op.checkpoint)
-        state = _with_member(state, member.index, failures=0, deaths=0)
+        well = {"failures": 0, "deaths": 0, "error": "", "traceback": ""}
+        state = _with_member(state, member.index, **well)
     state = _with_member(state, member.index, generation=generation, reported_at=time)
     return _with_best(state, generation, op)
 
@@ -249,6 +251,12 @@ def _member_failed(state: State, op: MemberFailed, time: float) -> State:
     return _with_member(state, op.member, status="failed", error=op.error, claim=None)
 
 
+def _retried(state: State, op: Retried, time: float) -> State:
+    if 0 <= op.member < len(state.members) and state.members[op.member].status != "failed":
+        return state
+    return _with_member(state, op.member, status="active", failures=0, deaths=0)
+
+
 def _mutator_changed(state: State, op: MutatorChanged, time: float) -> State:
     mutator = state.mutator
     for path, value in op.set:
@@ -292,6 +300,7 @@ _APPLY: dict[type, Callable[[State, Any, float], State]] = {
     Finished: _finished,
     AttemptFailed: _attempt_failed,
     MemberFailed: _member_failed,
+    Retried: _retried,
     MutatorChanged: _mutator_changed,
     MutatorFailed: _mutator_failed,
 }

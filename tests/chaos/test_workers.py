@@ -1,4 +1,4 @@
-"""Workers killed with -9 at random: nothing acknowledged is lost, and nothing comes out different."""
+"""Workers killed with -9 at random: nothing acknowledged is lost, nothing comes out different."""
 
 import pytest
 

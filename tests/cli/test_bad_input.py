@@ -17,7 +17,15 @@ BAD_FILES = {
     ),
     "setting.py": (
         "from fspop.mutators import TruncationSelection\nTruncationSelection(intervall=3)",
-        "unexpected keyword argument 'intervall'",
+        "unexpected keyword argument 'intervall'; did you mean 'interval'?",
+    ),
+    "argument.py": (
+        "import fspop\nfrom fspop import Experiment\nExperiment(task=int, report_evry=3)",
+        "unexpected keyword argument 'report_evry'; did you mean 'report_every'?",
+    ),
+    "nothing_near.py": (
+        "from fspop import Experiment\nExperiment(colour=3)",
+        "line 2: TypeError: Experiment.__init__() got an unexpected keyword argument 'colour'",
     ),
     "neighbour.py": ("import helper", "it lies beside neighbour.py, so copy both with --code ."),
 }
@@ -55,7 +63,7 @@ def test_a_file_that_is_none_is_refused(refused_here, file):
     assert "FILE: got" in refused_here(2, "init", file, "--dir", "run")
 
 
-@pytest.mark.parametrize("verb", ["worker --id 0", "status", "best"])
+@pytest.mark.parametrize("verb", ["worker --id 0", "status", "best", "retry"])
 def test_a_missing_or_foreign_directory_is_named(fspop, refused_here, verb):
     (fspop.folder / "foreign").mkdir()
     words = verb.split()
@@ -81,7 +89,7 @@ def test_a_run_that_exists_is_not_begun_again(refused_here, run):
     assert (run / "run.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("verb", ["worker --id 0", "status", "best", "run toy.py"])
+@pytest.mark.parametrize("verb", ["worker --id 0", "status", "best", "retry", "run toy.py"])
 def test_a_run_of_another_format_asks_for_an_upgrade(refused_here, run, verb):
     (run / "run.json").write_text('{"format": 99}\n')
     line = refused_here(78, *verb.split(), "--dir", "run")

@@ -59,6 +59,8 @@ def test_ctrl_c_lets_the_workers_save_and_the_same_command_goes_on(fspop):
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130 and "stopping" in out and not exists(pid)
+    *_, last = out.splitlines()
+    assert last == "stopped: all workers saved and ended; the same command goes on with the run"
     state = read_run(fspop.folder / "run")[1]
     assert state.workers == {} and all(m.claim is None for m in state.members)
     assert "3 of 3 finished" in fspop.good(*words)
@@ -69,18 +71,20 @@ def test_sigterm_stops_it_as_cleanly(fspop):
     read_until(process, "worker 0 started")
     wait_until_training(fspop)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "\nstopped: all workers" in out
     assert read_run(fspop.folder / "run")[1].workers == {}
 
 
 def test_another_experiment_does_not_go_on_with_a_run(fspop, refused_here, run):
     (fspop.folder / "other.py").write_text((fspop.folder / "toy.py").read_text())
-    assert "its file, digest differ" in refused_here(78, "run", "other.py", "--dir", "run")
+    assert "its file and digest differ from other.py's" in refused_here(
+        78, "run", "other.py", "--dir", "run"
+    )
     assert "its attribute" in refused_here(78, "run", "toy.py:large", "--dir", "run")
     with (fspop.folder / "toy.py").open("a") as file:
         file.write("# another")
-    assert "its digest" in refused_here(78, "run", "toy.py", "--dir", "run")
+    assert "its digest differs from toy.py's" in refused_here(78, "run", "toy.py", "--dir", "run")
 
 
 def test_other_settings_do_not_go_on_with_a_run(refused_here, run):
@@ -99,7 +103,20 @@ def test_workers_that_need_a_person_end_it_with_their_line(fspop, run):
     assert "not the code that run" in done.stderr
 
 
-def test_a_run_without_one_score_is_no_success(fspop):
-    done = fspop("run", "toy.py", "--dir", "run", "--workers", 1, TOY_RAISES="1")
-    assert done.returncode == 70 and "without one score" in done.stderr
+def test_a_run_whose_members_all_failed_says_so_and_goes_on_after_a_retry(fspop):
+    words = ["run", "toy.py", "--dir", "run", "--workers", 1]
+    done = fspop(*words, TOY_RAISES="1")
+    assert done.returncode == 70 and done.stderr.count("\n") == 1
+    assert "every member has failed, member 2 with ValueError: no data" in done.stderr
+    assert "'fspop status --json --dir " in done.stderr and "'fspop retry --dir " in done.stderr
     assert "member 0 FAILED: ValueError: no data" in done.stdout
+    assert "every member has failed" in fspop.refused(70, *words)
+    fspop.good("retry", "--dir", "run")
+    assert "3 of 3 finished" in fspop.good(*words)
+
+
+def test_a_run_without_one_score_is_no_success(fspop):
+    words = ["run", "toy.py", "--dir", "run", "--workers", 1]
+    for _ in range(2):
+        line = fspop(*words, TOY_VALUE="nan").stderr
+        assert f"without one score; see 'fspop status --dir {fspop.folder}/run'" in line

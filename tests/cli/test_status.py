@@ -1,6 +1,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -40,20 +41,23 @@ def test_watching_goes_on_until_interrupted(fspop, run):
 def test_a_member_that_raised_is_named(fspop, run):
     fspop.good("worker", "--id", "0", "--dir", "run", TOY_RAISES="1")
     out = fspop.good("status", "--dir", "run")
-    assert "finished, 0 of 3 members finished, 3 failed" in out
+    assert "): failed, 0 of 3 members finished, 3 failed" in out
     assert "member 0 FAILED: ValueError: no data" in out
+    assert f"'fspop retry --dir {run}'" in out
 
 
-def on_a_terminal(words, folder, width):
-    """What a command writes where a person watches."""
+def on_a_terminal(words, folder, width=None):
+    """What a command writes where a person watches; without a width nobody sized the terminal."""
     reader, writer = pty.openpty()
+    clean = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    sized = {"COLUMNS": str(width)} if width else {}
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "fspop", *words],
         stdin=writer,
         stdout=writer,
         stderr=writer,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "COLUMNS": str(width), "TERM": "xterm"},
+        env={**clean, "PYTHONPATH": str(PROJECT), "TERM": "xterm", **sized},
     )
     os.close(writer)
     shown = b""
@@ -69,6 +73,12 @@ def on_a_terminal(words, folder, width):
 def test_a_terminal_gets_colours(fspop, trained):
     code, shown = on_a_terminal(["status", "--dir", "run"], fspop.folder, 100)
     assert code == 0 and "\x1b[" in shown and "m000.g00" in shown
+
+
+def test_a_terminal_without_a_size_has_80_columns(fspop, trained):
+    code, shown = on_a_terminal(["status", "--dir", "run"], fspop.folder)
+    assert code == 0 and "columns have no room" not in shown  # it said 0 columns have
+    assert {"best", "host", "age"} <= set(re.sub(r"\x1b\[\d+m", "", shown).split())
 
 
 def test_a_run_on_a_terminal_draws_its_table(fspop):

@@ -110,6 +110,11 @@ def test_failed_and_finished_members_end_the_run(scene):
     assert status.members[0].error == "ValueError: x"
 
 
+def test_a_run_whose_members_all_failed_is_not_finished(scene):
+    scene.fold(*(AttemptFailed(i, 0, "ValueError: x", "trace", final=True) for i in range(3)))
+    assert (scene.look().state, scene.look().failed) == ("failed", 3)
+
+
 def test_a_mutator_that_raises_is_said(scene):
     scene.fold(MutatorFailed("KeyError: 'lr'", "trace"))
     assert scene.look().failing == "KeyError: 'lr'"

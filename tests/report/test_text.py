@@ -1,6 +1,6 @@
 import pytest
 
-from fspop.records import AttemptFailed, MutatorFailed
+from fspop.records import AttemptFailed, MutatorFailed, Retried
 from fspop.report import text
 
 
@@ -71,4 +71,20 @@ def test_troubles_are_named(scene):
         "member 1 diverged: evaluate() is nan",
         "member 2 raised 1 times in a row: OSError: y",
         "worker 5 on node-a, process 7, is silent (heartbeat 8m old)",
+        f"once the cause is gone, 'fspop retry --dir {scene.root}' gives failed members new "
+        f"attempts; 'fspop status --json --dir {scene.root}' has the tracebacks",
     ]
+
+
+def test_a_member_that_is_tried_again_says_what_it_had_failed_with(scene):
+    scene.fold(AttemptFailed(0, 0, "ValueError: x", final=True), Retried(0, "me@here"))
+    said = text.troubles(scene.look())
+    assert said == ["member 0 is tried again; it had failed with ValueError: x"]
+    scene.score(0, 10, 0.5)
+    assert text.troubles(scene.look()) == []
+
+
+def test_the_hparams_that_vary_are_worth_more_than_the_best_of_a_generation(scene):
+    for width in range(40, 140):
+        shown = [column.title for column in text.table(scene.look(), width).columns]
+        assert "best" not in shown or {"lr", "kind"} <= set(shown)

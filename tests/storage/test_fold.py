@@ -26,6 +26,7 @@ from fspop.records import (
     Released,
     Reported,
     Retired,
+    Retried,
     State,
 )
 from fspop.storage import codec
@@ -67,13 +68,14 @@ def operation(state, kind, a, b, value):
         "finished": Finished(member.index),
         "attempt_failed": AttemptFailed(member.index, term, "boom", "trace", b == 6),
         "member_failed": MemberFailed(member.index, "died"),
+        "retried": Retried(member.index, "me@here"),
         "mutator_failed": MutatorFailed("boom"),
     }[kind]
 
 
 KINDS = (
     "born reported reported reported late retired claimed released joined left finished "
-    "attempt_failed member_failed changed mutator_failed"
+    "attempt_failed member_failed retried changed mutator_failed"
 ).split()
 scripts = st.lists(st.tuples(st.sampled_from(KINDS), numbers, numbers, values), max_size=40)
 
@@ -187,6 +189,25 @@ def test_a_checkpoint_clears_failures_and_deaths():
     assert apply(troubled, [reported(10, 1.0)], 1.0).members[0].deaths == 1
 
 
+def test_a_failed_member_may_be_tried_again_and_its_error_stays_until_a_checkpoint():
+    claim = Claimed(0, 1, "w", "w.1")
+    died = [claim, Left("w", "w.1", died=True), claim]
+    failed = apply(BEGUN, [*died, AttemptFailed(0, 1, "boom", "trace", final=True)], 1.0)
+    assert failed.members[0].status == "failed"
+    again = apply(failed, [Retried(0, "me@here")], 2.0)
+    member = again.members[0]
+    assert (member.status, member.failures, member.deaths, member.claim) == ("active", 0, 0, None)
+    assert (member.error, member.traceback) == ("boom", "trace")
+    healed = apply(again, [reported(10, 1.0, "a")], 3.0).members[0]
+    assert (healed.error, healed.traceback) == ("", "")
+
+
+def test_trying_again_what_has_not_failed_changes_nothing():
+    finished = apply(BEGUN, [Finished(0)], 1.0)
+    assert apply(finished, [Retried(0, "me@here")], 2.0) == finished
+    assert apply(BEGUN, [Retried(1, "me@here")], 2.0) == BEGUN
+
+
 def test_a_strategy_that_works_again_clears_its_error():
     failing = apply(BEGUN, [MutatorFailed("boom", "trace")], 1.0)
     assert failing.mutator_error == "boom"
@@ -200,6 +221,7 @@ def test_a_strategy_that_works_again_clears_its_error():
         Reported("nonsense", 1),
         Born(7, 1, 0.1),
         MemberFailed(5, "x"),
+        Retried(5, "x"),
         Released(-1, 1),
         AttemptFailed(3, 1, "x"),
     ],
