@@ -27,14 +27,17 @@ class _Series:
         self._pending: list[torch.Tensor] = []
 
     def add(self, iteration: int, value: Any) -> None:
-        self.iterations.append(iteration)
+        if isinstance(value, torch.Tensor):
+            value = value.detach()
         if isinstance(value, torch.Tensor) and value.device.type != "cpu":
-            self._pending.append(value.detach())
+            self._pending.append(value)
             if len(self._pending) >= _SETTLE_EVERY:
                 self.settle()
-            return
-        self.settle()
-        self._values.append(float(value))
+        else:
+            number = float(value)
+            self.settle()
+            self._values.append(number)
+        self.iterations.append(iteration)
 
     def settle(self) -> None:
         if self._pending:

@@ -22,6 +22,7 @@ from fspop.training.inference import (
 from fspop.training.saving import CheckpointFolder, load_state
 
 Gradients = list[torch.Tensor | None]
+Files = tuple[tuple[str | Path, str, int], CheckpointFolder]
 
 
 class Resumable(Adjustable):
@@ -30,6 +31,8 @@ class Resumable(Adjustable):
     `state_dict` is all that training changes but the global random state, which a population's
     worker keeps beside it, as `save` does.
     """
+
+    _files: Files | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """Everything training changes, as tensors and plain data; aliases live tensors."""
@@ -136,9 +139,10 @@ class Resumable(Adjustable):
     def checkpoints(self) -> CheckpointFolder:
         """The files of this trainer."""
         options = self.options
-        return CheckpointFolder(
-            options.checkpoint_dir, options.checkpoint_name, options.keep_checkpoints
-        )
+        wanted = (options.checkpoint_dir, options.checkpoint_name, options.keep_checkpoints)
+        if self._files is None or self._files[0] != wanted:
+            self._files = (wanted, CheckpointFolder(*wanted))
+        return self._files[1]
 
     def save(self) -> Path:
         """Writes a durable checkpoint `<name>_epoch_<e>_iter_<i>` and returns its path."""
@@ -151,6 +155,16 @@ class Resumable(Adjustable):
         path = self.checkpoints.save_best(self._whole_state(), self.feed.epoch, self.iteration)
         self.call("on_save", path)
         return path
+
+    def _begin_save(self) -> None:
+        """Saves while training goes on; at most one save is under way."""
+        self._finish_save()
+        self.checkpoints.begin(self._whole_state(), self.feed.epoch, self.iteration)
+
+    def _finish_save(self, wait: bool = True) -> None:
+        path = self.checkpoints.finish(wait)
+        if path is not None:
+            self.call("on_save", path)
 
     def _whole_state(self) -> dict[str, Any]:
         random = self._random or random_state.capture(str(self.device))

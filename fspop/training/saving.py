@@ -12,6 +12,7 @@ from typing import Any
 from fspop.errors import Damaged, NotWritable
 from fspop.training.checkpoint import SavedCheckpoint, load_checkpoint, save_checkpoint
 from fspop.training.durable import replace_file, write_error
+from fspop.training.saver import Saver
 
 FORMAT = 1
 _INDEX = "{name}_checkpoints.json"
@@ -30,24 +31,57 @@ class CheckpointFolder:
         self.folder, self.name, self.keep = Path(folder), name, keep
         self.index = self.folder / _INDEX.format(name=name)
         self.best_link = self.folder / f"best_{name}"
+        self._saver: Saver | None = None
+        self._begun: Path | None = None
 
     @property
     def history_path(self) -> Path:
-        """Where the history goes."""
-        return self.folder / f"{self.name}_history.json"
+        """Where the history goes; its folder exists."""
+        return self._ready() / f"{self.name}_history.json"
 
     def save(self, state: dict[str, Any], epoch: int, iteration: int) -> Path:
         """Writes a checkpoint of this place; the oldest go where `keep` says how many may stay."""
-        path = self._write(state, f"{self.name}_epoch_{epoch}_iter_{iteration}")
-        if self.keep:
-            named = [entry["name"] for entry in self._entries() if not self._is_best(entry["name"])]
-            self._forget(named[: -self.keep])
+        self.finish()
+        path = self._path(epoch, iteration)
+        self._name(path, self._save_over(path, state))
         return path
+
+    def begin(self, state: dict[str, Any], epoch: int, iteration: int) -> None:
+        """Copies the state and writes it in the background; `finish` names what has become durable.
+
+        Where a checkpoint of this place exists already it is written over at once.
+        """
+        self.finish()
+        path = self._path(epoch, iteration)
+        if path.exists():
+            self._name(path, self._save_over(path, state))
+            return
+        self._saver = self._saver or Saver()
+        self._saver.begin(path, state)
+        self._begun = path
+
+    def finish(self, wait: bool = True) -> Path | None:
+        """The begun checkpoint, once it is durable and named; None where there is none (yet).
+
+        Raises what saving it raised. Without `wait` it only looks.
+        """
+        if self._begun is None or self._saver is None or (not wait and self._saver.in_flight):
+            return None
+        path, self._begun = self._begun, None
+        self._name(path, self._saver.wait())
+        return path
+
+    def close(self) -> None:
+        """Ends the thread and frees the memory that `begin` used; `finish` first."""
+        if self._saver is not None:
+            self._saver.close()
+            self._saver = None
 
     def save_best(self, state: dict[str, Any], epoch: int, iteration: int) -> Path:
         """Writes a checkpoint and makes `best_<name>` link to it; the last best one goes."""
         before = self._best()
-        path = self._write(state, f"best_{self.name}_epoch_{epoch}_iter_{iteration}")
+        path = self._ready() / f"best_{self.name}_epoch_{epoch}_iter_{iteration}"
+        self._name(path, self._save_over(path, state))
         fresh = self.folder / f".{self.best_link.name}.{os.getpid()}.part"
         try:
             fresh.unlink(missing_ok=True)
@@ -79,8 +113,10 @@ class CheckpointFolder:
             raise found
         return None
 
-    def _write(self, state: dict[str, Any], name: str) -> Path:
-        path = self.folder / name
+    def _path(self, epoch: int, iteration: int) -> Path:
+        return self._ready() / f"{self.name}_epoch_{epoch}_iter_{iteration}"
+
+    def _ready(self) -> Path:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -89,10 +125,13 @@ class CheckpointFolder:
                 "another checkpoint_dir",
                 path=str(self.folder),
             ) from error
-        saved = self._save_over(path, state)
-        entry = {"name": name, "sha256": saved.digest, "size_bytes": saved.size_bytes}
-        self._put([*(each for each in self._entries() if each["name"] != name), entry])
-        return path
+        return self.folder
+
+    def _name(self, path: Path, saved: SavedCheckpoint) -> None:
+        entry = {"name": path.name, "digest": saved.digest, "size_bytes": saved.size_bytes}
+        self._put([*(each for each in self._entries() if each["name"] != path.name), entry])
+        if self.keep and not self._is_best(path.name):
+            self._forget(self.names()[: -self.keep])
 
     def _save_over(self, path: Path, state: dict[str, Any]) -> SavedCheckpoint:
         try:
@@ -162,5 +201,5 @@ def _digest_of(path: Path) -> str | None:
     for index in sorted(path.parent.glob(_INDEX.format(name="*"))):
         for entry in read_index(index):
             if isinstance(entry, Mapping) and entry["name"] == path.name:
-                return str(entry["sha256"])
+                return str(entry["digest"])
     return None

@@ -120,9 +120,10 @@ class Trainer(Validating):
             for tag, value in self.schedules.values().items():
                 self.log(tag, value)
         self.call("after_step")
-        if self.alone and self.options.save_every > 0:
-            if self.iteration % self.options.save_every == 0:
-                self.save()
+        if self.alone:
+            self._finish_save(wait=False)
+            if self.options.save_every > 0 and self.iteration % self.options.save_every == 0:
+                self._begin_save()
 
     def _end_epoch(self) -> None:
         metrics = self._validate_if_due()
@@ -142,13 +143,12 @@ class Trainer(Validating):
         if improved and (self.options.save_best or self.options.save_every > 0):
             self.save_best()
         if self.options.save_every < 0:
-            self.save()
+            self._begin_save()
         self.save_history()
 
     def save_history(self) -> None:
         """Writes `<name>_history.json`, unless the option save_hist is False."""
         if self.options.save_hist:
-            self.checkpoints.folder.mkdir(parents=True, exist_ok=True)
             self.history.save(self.checkpoints.history_path)
 
     @contextlib.contextmanager
@@ -164,8 +164,13 @@ class Trainer(Validating):
         try:
             yield
         finally:
-            self.call("after_fit")
             self._callbacks = [each for each in self._callbacks if each not in shown]
+            try:
+                self._finish_save()
+            finally:
+                self.checkpoints.close()
+                for each in (*self._callbacks, *shown):
+                    each.after_fit(self)
 
     def find_lr(self, **settings: Any) -> LRFinder:
         """Sweeps the learning rate over the training data and leaves no trace.
@@ -205,6 +210,14 @@ class Trainer(Validating):
     def alone(self) -> bool:
         """Whether no population's worker drives this trainer."""
         return self.context is None
+
+    def scalars(self) -> dict[str, float]:
+        """What charts of a population show of this member beside its evaluation."""
+        groups = self.optimizer.param_groups
+        named = {f"learning_rate/{g.get('name', i)}": float(g["lr"]) for i, g in enumerate(groups)}
+        rates = named if len(groups) > 1 else {"learning_rate": float(groups[0]["lr"])}
+        latest = self.history.last("loss/train")
+        return rates if latest is None else {**rates, "loss/train": latest[1]}
 
     # -- the verbs a population's worker calls
     def setup(self, context: Context) -> None:

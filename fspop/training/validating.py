@@ -50,7 +50,8 @@ class Validating(Resumable):
     @torch.no_grad()
     def measure(self, loader: Loader) -> dict[str, float]:
         """Mean loss, and where targets are classes accuracy, over all of `loader`."""
-        loss, correct = torch.zeros((), device=self.device), None
+        exact = torch.float32 if self.device.type == "mps" else torch.float64
+        loss, correct = torch.zeros((), dtype=exact, device=self.device), None
         total = counted = 0
         summed = getattr(self.loss_fn, "reduction", "mean") == "sum"
         with self.precision(), _unsmoothed(self.loss_fn):
@@ -58,7 +59,7 @@ class Validating(Resumable):
                 batch = to_device(batch, self.device)
                 outputs, targets = self.predict(batch)
                 n = n_samples(batch)
-                loss += self.loss_fn(outputs, targets).float() * (1 if summed else n)
+                loss += self.loss_fn(outputs, targets).to(exact) * (1 if summed else n)
                 total += n
                 right = count_correct(outputs, targets)
                 if right is not None:
