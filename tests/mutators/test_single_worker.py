@@ -183,6 +183,12 @@ def test_bad_settings_are_refused_by_name(settings):
         SingleWorkerExplore(**{**good, **settings})
 
 
+def test_a_function_that_fails_in_the_space_is_refused_at_init():
+    mutator = SingleWorkerExplore(lambda h, d, i: {"x": h["x"], "y": 1}, 2, 2)
+    with pytest.raises(InvalidSetting, match=r"mutate_fn: it fails .* the key 'y'"):
+        mutator.check(1, Space({"x": Uniform(0, 1)}))
+
+
 def test_it_works_with_one_member():
     with pytest.raises(InvalidSetting, match="2 members"):
         SingleWorkerExplore(Calls(), 4, 2).check(2, None)
