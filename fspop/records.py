@@ -152,8 +152,9 @@ class Created(Op, frozen=True, tag="created"):
 class Born(Op, frozen=True, tag="born"):
     """A generation begins and is its member's current one from now on.
 
-    `origin` is the checkpoint it starts from (its parent), None for one that starts from nothing.
-    `reason` is the mutator's sentence for a reader.
+    `origin` is the checkpoint it starts from (its parent), None for one that starts from nothing;
+    `fallback` the one to start from should that be damaged. `reason` is the mutator's sentence for
+    a reader.
     """
 
     member: int
@@ -161,6 +162,7 @@ class Born(Op, frozen=True, tag="born"):
     hparams: Any
     origin: Checkpoint | None = None
     reason: str = ""
+    fallback: Checkpoint | None = None
 
 
 class Joined(Op, frozen=True, tag="joined"):
@@ -220,10 +222,11 @@ class Retired(Op, frozen=True, tag="retired"):
 
 
 class Lost(Op, frozen=True, tag="lost"):
-    """A checkpoint turned out to be damaged or missing; nobody starts from it any more."""
+    """The checkpoint `member` was to go on from is damaged or missing; nobody starts from it."""
 
     checkpoint: Checkpoint
     error: str
+    member: int
 
 
 class Finished(Op, frozen=True, tag="finished"):
@@ -324,6 +327,7 @@ class Generation(Struct, frozen=True):
     index: int
     hparams: Any
     origin: Checkpoint | None = None
+    fallback: Checkpoint | None = None
     reason: str = ""
     evaluations: list[Evaluation] = []
     checkpoints: list[Checkpoint] = []
@@ -362,6 +366,7 @@ class Member(Struct, frozen=True):
     status: str = "active"
     failures: int = 0
     deaths: int = 0
+    losses: int = 0
     error: str = ""
     traceback: str = ""
     trained_steps: int = 0

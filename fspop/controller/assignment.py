@@ -1,5 +1,6 @@
 """What a worker is told to train."""
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,7 @@ def assignment(member: Member, term: int = 0, train_until: int | None = None) ->
         generation_id=generation.id,
         step=restart.step if restart else 0,
         params=restart.params if restart else None,
-        hparams=generation.hparams,
+        hparams=copy.deepcopy(generation.hparams),  # user code may change what it is given
         checkpoint=restart,
         term=term,
         train_until=train_until,

@@ -86,8 +86,19 @@ def claimable(state: State, rules: Rules) -> list[Member]:
         for member, limit in zip(state.members, limits, strict=True)
         if member.status == "active"
         and member.claim is None
-        and (limit is None or member.generation.step < limit)
+        and (limit is None or member.generation.step < limit or _lacks_score(member))
     ]
+
+
+def _lacks_score(member: Member) -> bool:
+    """Whether the member stopped where a score is due without giving it: a worker that was asked to
+    stop saves between two reports, and a strategy may then find that very step to be the limit.
+    """
+    generation = member.generation
+    if not generation.checkpoints or generation.checkpoints[-1].step != generation.step:
+        return False
+    found = next((e for e in generation.evaluations if e.step == generation.step), None)
+    return found is None or (found.value is None and not found.diverged)
 
 
 def choose(free: list[Member], home: int | None, claims: Claims) -> Member | None:

@@ -1,6 +1,5 @@
 """From a report to operations: runs the mutator on the state the report leads to. Pure."""
 
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import index
@@ -9,7 +8,8 @@ from typing import Any
 import msgspec
 
 from fspop.controller.patch import difference
-from fspop.controller.retention import retirable
+from fspop.controller.retention import fallback_of, retirable
+from fspop.controller.text import describe_error, writable
 from fspop.errors import FspopError
 from fspop.mutators.base import Decision, MemberView, Mutator, View
 from fspop.records import (
@@ -31,9 +31,6 @@ from fspop.records import (
 from fspop.seeds import Rng
 from fspop.space import Space
 from fspop.storage.fold import apply
-
-TRACEBACK_LENGTH = 4000
-"""How many characters of a user's traceback a record holds (the last ones)."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +67,6 @@ def _copy(plain: Any) -> Any:
 
 def _lower(a: int | None, b: int | None) -> int | None:
     return min((limit for limit in (a, b) if limit is not None), default=None)
-
-
-def describe_error(error: BaseException) -> tuple[str, str]:
-    """(one line, the end of the traceback) of an exception that user code raised."""
-    text = str(error).strip().splitlines()
-    line = f"{type(error).__name__}: {text[0][:300] if text else ''}".rstrip(": ")
-    return writable(line), writable("".join(traceback.format_exception(error))[-TRACEBACK_LENGTH:])
-
-
-def writable(text: str) -> str:
-    """`text` as JSON can hold it: file names in messages may carry lone surrogates."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def view_of(
@@ -188,7 +173,9 @@ def _births(state: State, rules: Rules, decisions: Sequence[Decision]) -> list[A
         hparams = check_plain(decision.hparams, what)
         origin = _resolve(state, decision)
         reason = writable(str(decision.reason))
-        births[member.index] = Born(member.index, member.next_index, hparams, origin, reason)
+        births[member.index] = Born(
+            member.index, member.next_index, hparams, origin, reason, fallback_of(state, origin)
+        )
     return list(births.values())
 
 

@@ -157,7 +157,7 @@ class PopulationController:
         worker id without a member.
         """
         del meta_params  # the generation's hparams are on record; accepted as the library does
-        state = self._poll()
+        state = self.poll()
         member = self._member(worker_id, state)
         self.stopwatch.seconds(member.generation)
         if generation_id in (None, ""):
@@ -222,7 +222,7 @@ class PopulationController:
             train_s=train_s,
         )
 
-    def _poll(self) -> State:
+    def poll(self) -> State:
         """The newest state, after the mutator's poll hook where the strategy has one."""
         state = self.log.refresh()
         if type(self.rules.mutator).on_poll is Mutator.on_poll or not self._poll_ops(state):

@@ -2,10 +2,7 @@
 
 from collections.abc import Iterable
 
-from fspop.records import Checkpoint, Point, State
-
-KEPT_PER_GENERATION = 2
-"""The newest checkpoint of a live generation, and one to fall back to."""
+from fspop.records import Checkpoint, Generation, Point, State
 
 
 def retirable(
@@ -32,13 +29,29 @@ def _resumed_from(state: State) -> set[Point]:
 
 
 def _fallbacks(state: State) -> list[Point]:
-    """What live generations fall back to where their newest checkpoint is damaged, oldest first."""
-    spare = [
-        checkpoint
-        for member in state.members
-        for checkpoint in member.generation.checkpoints[-KEPT_PER_GENERATION:-1]
-    ]
-    return [c.point for c in sorted(spare, key=lambda c: (c.step, c.generation))]
+    """What live generations fall back to where the one they go on from is damaged, oldest first."""
+    spare = [_chain(member.generation)[-2:-1] for member in state.members]
+    return [c.point for found in sorted(spare, key=_age) for c in found]
+
+
+def _age(found: list[Checkpoint]) -> tuple[int, str]:
+    return (found[0].step, found[0].generation) if found else (0, "")
+
+
+def _chain(generation: Generation) -> list[Checkpoint]:
+    """What a generation may go on from, the best choice last."""
+    return [c for c in (generation.fallback, generation.origin) if c] + generation.checkpoints
+
+
+def fallback_of(state: State, origin: Checkpoint | None) -> Checkpoint | None:
+    """What a child of `origin` would start from without it."""
+    if origin is None:
+        return None
+    for member in state.members:
+        if member.generation.id == origin.generation:
+            chain = [c for c in _chain(member.generation) if c.step <= origin.step and c != origin]
+            return chain[-1] if chain else None
+    return None
 
 
 def _leaders(state: State) -> list[Point]:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from fspop.controller.text import writable
+
 MAX_SERIES = 4096
 """How many numbers (the last ones) of a metric that is a list are recorded, e.g. of a curve."""
 
@@ -28,7 +30,7 @@ def read_score(result: Any, metric: str | None = None) -> Score:
     if not isinstance(result, Mapping):
         value, diverged = _number(result, "evaluate()")
         return Score(value, diverged, {})
-    metrics = {str(key): _recordable(item) for key, item in result.items()}
+    metrics = {writable(str(key)): _recordable(item) for key, item in result.items()}
     name = metric if metric is not None else (next(iter(metrics)) if len(metrics) == 1 else None)
     if name is None:
         return Score(
@@ -44,7 +46,7 @@ def _number(value: Any, what: str) -> tuple[float | None, str]:
     if value is None:
         return None, f"{what} is None"
     if isinstance(value, str | bytes):
-        return None, f"{what} is the text {str(value)[:40]!r}, not a number"
+        return None, f"{what} is the text {writable(str(value)[:40])!r}, not a number"
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -58,4 +60,4 @@ def _recordable(value: Any) -> float | str | list[float] | None:
     if isinstance(value, list | tuple) and all(isinstance(v, int | float) for v in value):
         return [float(v) for v in value if math.isfinite(v)][-MAX_SERIES:]
     number, diverged = _number(value, "")
-    return number if not diverged else str(value)[:200]
+    return number if not diverged else writable(str(value)[:200])

@@ -89,7 +89,7 @@ class Workforce:
         """A member to train, home or the one furthest behind; None while none is free. Idle calls
         are cheap.
         """
-        state = self.state
+        state = self.controller.poll()
         held = release_ops(state, self.process.incarnation)
         if not held and not self._dead(state) and not claimable(state, self.controller.rules):
             self._check_joined(state)
@@ -98,7 +98,7 @@ class Workforce:
 
     def poll(self, held: Assignment) -> Assignment | None:
         """None to carry on with `held`, or the member's new generation."""
-        state = self.state
+        state = self.controller.poll()
         member = check_claim(state, held.member, held.term, self.process.incarnation)
         if member.generation.id == held.generation_id:
             return None
@@ -135,9 +135,12 @@ class Workforce:
             if lost is None or member.generation.restart != lost:
                 return []  # a decision overtook it
             ops = lost_ops(state, held.member, lost, error)
+            ops = self._with_decision_if_given_up(state, ops)
             return with_consequences(state, self.controller.rules, ops)
 
         state, _ = self._commit(build)
+        if state.members[held.member].claim is None:
+            return None
         return self._assignment(state, held.member, held.term)
 
     def release(self, held: Assignment) -> None:

@@ -4,12 +4,15 @@ fsyncs.
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 from fspop.errors import DiskFull, FspopError, NotWritable, StorageUnavailable
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+HOPELESS = {*FULL, errno.EROFS}
+"""What no restart of a server explains; the others may pass."""
 
 
 def as_fspop_error(error: OSError, path: Path, doing: str) -> FspopError:
@@ -28,10 +31,10 @@ def as_fspop_error(error: OSError, path: Path, doing: str) -> FspopError:
 
 def _free(path: Path) -> str:
     try:
-        stat = os.statvfs(path.parent)
+        found = os.statvfs(path.parent)
     except OSError:
         return "free space unknown"
-    return f"{stat.f_bavail * stat.f_frsize / 1e6:.1f} MB and {stat.f_favail} files free"
+    return f"{found.f_bavail * found.f_frsize / 1e6:.1f} MB and {found.f_favail} files free"
 
 
 def list_names(folder: Path) -> list[str]:
@@ -78,9 +81,11 @@ def create(path: Path, data: bytes, *, sync: bool = True) -> None:
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a file; a symbolic link is refused (ELOOP)."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    """The bytes of a regular file; a link is refused (ELOOP), and so is a pipe (EINVAL)."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         return file.read()
 
 

@@ -82,6 +82,7 @@ def _born(state: State, op: Born, time: float) -> State:
         index=op.index,
         hparams=op.hparams,
         origin=op.origin,
+        fallback=op.fallback,
         reason=op.reason,
         step=op.origin.step if op.origin else 0,
         born_at=time,
@@ -226,6 +227,7 @@ def _lost(state: State, op: Lost, time: float) -> State:
         else best
         for best in state.leaders
     ]
+    state = _with_member(state, op.member, losses=state.members[op.member].losses + 1)
     return replace(state, leaders=leaders)
 
 
@@ -254,7 +256,7 @@ def _member_failed(state: State, op: MemberFailed, time: float) -> State:
 def _retried(state: State, op: Retried, time: float) -> State:
     if 0 <= op.member < len(state.members) and state.members[op.member].status != "failed":
         return state
-    return _with_member(state, op.member, status="active", failures=0, deaths=0)
+    return _with_member(state, op.member, status="active", failures=0, deaths=0, losses=0)
 
 
 def _mutator_changed(state: State, op: MutatorChanged, time: float) -> State:

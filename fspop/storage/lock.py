@@ -1,6 +1,7 @@
 """The commit lock: it keeps contention low, and nothing is unsafe without it."""
 
 import contextlib
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from filelock import lock_descriptor, unlock_descriptor
 
 PATIENCE_S = 2.0
 POLL_INTERVAL_S = 0.005
+TRIES_A_LOOK = 4
+"""Reading what others commit meanwhile shortens the time under the lock, but each look costs."""
 
 
 class CommitLock:
@@ -31,8 +34,8 @@ class CommitLock:
         self._fd = -1
 
     def acquire(self, while_waiting: Callable[[], object] = lambda: None) -> bool:
-        """Whether the lock was had; False means: go on without it. Calls `while_waiting` before
-        each pause.
+        """Whether the lock was had; False means: go on without it. Calls `while_waiting` every
+        few tries.
         """
         try:
             self._missed = not self._try_until(while_waiting)
@@ -44,13 +47,16 @@ class CommitLock:
         deadline = time.monotonic() + (0.0 if self._missed else self._patience_s)
         try:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o664)
-            while not lock_descriptor(self._fd, blocking=False):
+            for attempt in itertools.count(1):
+                if lock_descriptor(self._fd, blocking=False):
+                    return True
                 if time.monotonic() >= deadline:
-                    self._close()
-                    return False
-                while_waiting()
+                    break
+                if attempt % TRIES_A_LOOK == 0:
+                    while_waiting()
                 time.sleep(POLL_INTERVAL_S)
-            return True
+            self._close()
+            return False
         except BaseException:
             self._close()
             raise

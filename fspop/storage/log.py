@@ -14,7 +14,7 @@ from typing import TypeVar
 from fspop.errors import Damaged
 from fspop.paths import RunPaths
 from fspop.records import AnyOp, State
-from fspop.storage.atomic import FULL, as_fspop_error, create, remove, sync_folder
+from fspop.storage.atomic import HOPELESS, as_fspop_error, create, remove, sync_folder
 from fspop.storage.base import Build, Committed, Transactions
 from fspop.storage.chain import Prepared, prepare
 from fspop.storage.crash import reach
@@ -150,7 +150,7 @@ class FileLog:
             except OSError as error:
                 named = as_fspop_error(error, Path(error.filename or self._paths.log), "cannot use")
                 tries += 1
-                if error.errno in FULL or (time.monotonic() > deadline and tries >= MIN_TRIES):
+                if error.errno in HOPELESS or (time.monotonic() > deadline and tries >= MIN_TRIES):
                     raise named from error
                 time.sleep(min(0.005 * 2**tries, 0.5))
 

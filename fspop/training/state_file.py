@@ -148,7 +148,8 @@ def _is_torch_value(value: Any) -> bool:
     torch = sys.modules.get("torch")
     if torch is None:
         return False
-    return isinstance(value, torch.Tensor | torch.Size | torch.dtype | torch.device)
+    kinds = (torch.Tensor, torch.nn.Parameter, torch.Size, torch.dtype, torch.device)
+    return type(value) in kinds  # a subclass would be saved, and refused when it is loaded
 
 
 def _type_name(value: Any) -> str:

@@ -3,12 +3,10 @@
 import contextlib
 import logging
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
 from fspop.controller import Assignment
 from fspop.controller.workforce import Outcome, Workforce
-from fspop.errors import DiskFull, FspopError
+from fspop.errors import FspopError
 from fspop.experiment import Experiment
 from fspop.paths import RunPaths
 from fspop.records import Manifest
@@ -19,13 +17,12 @@ from fspop.worker.scalars import Charts
 from fspop.worker.session import Draft, Session
 from fspop.worker.signals import StopRequest
 from fspop.worker.signs import Signs
+from fspop.worker.space import with_space
 
 log = logging.getLogger("fspop.worker")
-T = TypeVar("T")
 
 POLL_INTERVAL_S = 1.0
 """How often a training loop looks whether its generation was replaced."""
-DISK_FULL_PAUSE_S = 5.0
 
 
 class Attempt:
@@ -171,14 +168,14 @@ class Attempt:
         draft, held = self._draft, session.held
         assert draft is not None
         self._show(session, "saving")
-        report = self._with_space(lambda: session.complete(draft))
+        report = with_space(lambda: session.complete(draft), self._signs, self._stop)
         self._draft = None
-        outcome: Outcome = self._with_space(
-            lambda: self._workforce.report(held, report, may_move=may_move)
+        outcome: Outcome = with_space(
+            lambda: self._workforce.report(held, report, may_move=may_move), self._signs, self._stop
         )
         reach("worker.reported")
         delete_retired(self._paths, outcome.retired)
-        self._charts.write(held, report, session.scalars())
+        self._charts.write(held, report, draft.scalars)
         value = report.diverged or report.value
         shown = "saved" if value is None else value
         log.info("%s step %d: %s", report.generation, report.step, shown)
@@ -194,23 +191,6 @@ class Attempt:
             if generation.id == following.generation_id:
                 log.info("next is %s: %s", generation.id, generation.reason)
 
-    def _with_space(self, call: Callable[[], T]) -> T:
-        """Calls again for as long as the disk is full, unless asked to stop."""
-        while True:
-            try:
-                return call()
-            except DiskFull as error:
-                if self._stop.is_set:
-                    raise
-                wait_for_space(error, self._signs, self._stop)
-
     def _show(self, session: Session, doing: str, steps_per_s: float = 0.0) -> None:
         held = session.held
         self._signs.show(doing, held.member, held.generation_id, session.step, steps_per_s)
-
-
-def wait_for_space(error: DiskFull, signs: Signs, stop: StopRequest) -> None:
-    """Says that the disk is full and sleeps a while."""
-    log.error("%s; trying again in %.0f s", error, DISK_FULL_PAUSE_S)
-    signs.show("disk full")
-    stop.wait(DISK_FULL_PAUSE_S)

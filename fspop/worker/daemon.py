@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from fspop.controller import Assignment, PopulationController
-from fspop.controller.decide import describe_error
 from fspop.controller.liveness import Liveness, this_process
+from fspop.controller.text import describe_error
 from fspop.controller.workforce import Workforce
-from fspop.errors import Damaged, DiskFull, Fenced, FspopError, TaskError
+from fspop.errors import Damaged, Fenced, FspopError, TaskError
 from fspop.experiment import Experiment
 from fspop.experiment_code import load_run_experiment
 from fspop.paths import RunPaths
@@ -17,14 +17,15 @@ from fspop.records import Manifest, State, check_id
 from fspop.storage import check_writable, read_manifest
 from fspop.storage.crash import reach
 from fspop.worker import environment
-from fspop.worker.attempt import Attempt, wait_for_space
+from fspop.worker.attempt import Attempt
 from fspop.worker.cleanup import sweep
 from fspop.worker.heartbeat import Pulse
 from fspop.worker.joining import join
 from fspop.worker.notify import notify
-from fspop.worker.session import read_checkpoint
+from fspop.worker.session import checkpoint_folder, read_checkpoint
 from fspop.worker.signals import StopRequest
 from fspop.worker.signs import Signs
+from fspop.worker.space import with_space
 
 log = logging.getLogger("fspop.worker")
 
@@ -108,7 +109,7 @@ class Daemon:
                 return 0
             self._announce()
             self._work()
-            self._workforce.leave()
+            with_space(self._workforce.leave, self._signs, self._stop)
         except FspopError:
             with contextlib.suppress(FspopError):
                 self._workforce.leave()
@@ -149,7 +150,8 @@ class Daemon:
                 return held
             state = self._workforce.state
             if is_over(state):
-                log.info("the run is finished")
+                failed = [m.index for m in state.members if m.status == "failed"]
+                log.info("the run is finished%s", f", members {failed} failed" if failed else "")
                 return None
             pause_s = IDLE_S[0] if state.seq != seen else min(2 * pause_s, IDLE_S[1])
             seen = state.seq
@@ -159,13 +161,12 @@ class Daemon:
 
     def _try_claim(self) -> Assignment | None:
         try:
-            held = self._workforce.claim()
-        except DiskFull as error:
-            wait_for_space(error, self._signs, self._stop)
-            return None
+            held = with_space(self._workforce.claim, self._signs, self._stop)
         except Fenced as error:
             log.warning("%s", error)
-            join(self._workforce, self._liveness, self._stop)
+            with_space(
+                lambda: join(self._workforce, self._liveness, self._stop), self._signs, self._stop
+            )
             return None
         if held is not None:
             reach("worker.claimed")
@@ -185,7 +186,9 @@ class Daemon:
             if self._paths.checkpoints not in Path(error.attributes["path"]).parents:
                 raise
             self._attempt.drop()
-            return self._go_on_without(held, error)
+            if self._is_about(error, held):
+                return self._go_on_without(held, error)
+            self._fail(held, error)
         self._attempt.drop()
         return None
 
@@ -193,13 +196,23 @@ class Daemon:
         line, trace = describe_error(error)
         log.error("member %d, %s: %s\n%s", held.member, held.generation_id, line, trace)
         try:
-            final = self._workforce.fail(held, line, trace)
+            final = with_space(
+                lambda: self._workforce.fail(held, line, trace), self._signs, self._stop
+            )
         except Fenced as fenced:
             log.warning("%s", fenced)
             return
         if final:
             attempts = self._manifest.max_attempts
             log.error("member %d failed %d times without progress: given up", held.member, attempts)
+
+    def _is_about(self, error: Damaged, held: Assignment) -> bool:
+        """Whether the damage is in the checkpoint that `held` starts from."""
+        if held.checkpoint is None:
+            return False
+        folder = checkpoint_folder(self._paths, held.checkpoint)
+        damaged = Path(error.attributes["path"])
+        return folder == damaged or folder in damaged.parents
 
     def _go_on_without(self, held: Assignment, error: Damaged) -> Assignment | None:
         """From an earlier checkpoint, where a second look agrees that this one is lost."""
@@ -213,7 +226,9 @@ class Daemon:
                 return held
             except Damaged as again:
                 log.error("%s", again)
-            following = self._workforce.lose(held, str(error))
+            following = with_space(
+                lambda: self._workforce.lose(held, str(error)), self._signs, self._stop
+            )
         except Fenced as fenced:
             log.warning("%s", fenced)
             return None

@@ -1,5 +1,6 @@
 """Charts: what each acknowledged report says, as TensorBoard events below the run's logs/."""
 
+import contextlib
 import logging
 import math
 import time
@@ -25,6 +26,7 @@ class Charts:
         self._paths = paths
         self._on = on
         self._suffix = f".{incarnation}"
+        self._failing = False
         self._writers: dict[int, Any] = {}
 
     def write(
@@ -39,9 +41,12 @@ class Charts:
             for name, number in _scalars(held, report, more or {}):
                 writer.write_event(_event(name, number, x))
             writer.flush()
+            self._failing = False
         except OSError as error:
-            log.warning("no charts from now on: %s", error)
-            self._on = False
+            if not self._failing:
+                log.warning("no charts for now: %s", error)
+            self._failing = True
+            self._writers.pop(held.member, None)
 
     def close(self) -> None:
         """Ends the event files."""
@@ -86,5 +91,7 @@ def _numbers(prefix: str, tree: Any) -> Iterator[tuple[str, float]]:
     if isinstance(tree, Mapping):
         for key, value in tree.items():
             yield from _numbers(f"{prefix}/{key}" if prefix else str(key), value)
-    elif isinstance(tree, int | float) and math.isfinite(tree):
-        yield prefix or "value", float(tree)
+    elif isinstance(tree, int | float):
+        with contextlib.suppress(OverflowError):  # an integer beyond any float
+            if math.isfinite(tree):
+                yield prefix or "value", float(tree)

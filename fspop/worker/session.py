@@ -1,8 +1,10 @@
 """One task in training: set up, restored, verified, trained in short stretches, saved."""
 
 import contextlib
+import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -33,13 +35,18 @@ def user_code(doing: str) -> Iterator[None]:
         yield
     except TaskError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TaskRaised(f"{doing}: {type(error).__name__}: {error}") from error
+
+
+def checkpoint_folder(paths: RunPaths, checkpoint: Checkpoint) -> Path:
+    """Where a checkpoint on record lies; its recorded path is for readers and not trusted."""
+    return paths.checkpoint(checkpoint.generation, checkpoint.step, checkpoint.term)
 
 
 def read_checkpoint(paths: RunPaths, checkpoint: Checkpoint, device: str) -> dict[str, Any]:
     """The verified content of a checkpoint on record. Raises Damaged, StorageUnavailable."""
-    folder = paths.checkpoint(checkpoint.generation, checkpoint.step, checkpoint.term)
+    folder = checkpoint_folder(paths, checkpoint)
     return load_checkpoint(folder, checkpoint.digest or None, map_location=device)
 
 
@@ -49,6 +56,7 @@ class Draft(NamedTuple):
     checkpoint: Checkpoint
     train_s: float
     score: dict[str, Any]
+    scalars: dict[str, Any]
 
 
 class Session:
@@ -85,7 +93,7 @@ class Session:
         context = Context(
             member=held.member,
             generation=held.generation_id,
-            hparams=held.hparams,
+            hparams=copy.deepcopy(held.hparams),
             seed=derive_seed(*self._seeds, "task"),
             step=held.step,
             total_steps=total_steps,
@@ -104,7 +112,7 @@ class Session:
         if loaded is not None:
             with user_code("load_state_dict"):
                 self._task.load_state_dict(loaded["task"])
-        apply_hparams(self._task, self.held.hparams)
+        apply_hparams(self._task, copy.deepcopy(self.held.hparams))
         random_state.seed_all(derive_seed(*self._seeds, "train"))
         if loaded is not None and self.held.resumes:
             random_state.restore(loaded["random"], self._device)
@@ -165,7 +173,7 @@ class Session:
         self._random = random_state.capture(self._device)
         return {"value": score.value, "metrics": score.metrics, "diverged": score.diverged}
 
-    def scalars(self) -> dict[str, Any]:
+    def _scalars(self) -> dict[str, Any]:
         """What charts show beside the evaluation: speed, and the task's own `scalars()` if it has
         them.
         """
@@ -179,10 +187,10 @@ class Session:
         folder = self._paths.checkpoint(generation, self.step, term)
         with user_code("state_dict"):
             state = {"task": self._task.state_dict(), "random": self._random}
-        self._saver.begin(folder, state)
+            self._saver.begin(folder, state)
         params = self._paths.relative(folder)
         checkpoint = Checkpoint(generation, self.step, params=params, term=term)
-        return Draft(checkpoint, round(self.train_s, 6), score)
+        return Draft(checkpoint, round(self.train_s, 6), score, self._scalars())
 
     def complete(self, draft: Draft) -> Reported:
         """What to record, once the checkpoint is durable. Raises DiskFull (then call again) and

@@ -26,6 +26,7 @@ class StopRequest:
         """Routes the signals here; main thread only."""
         for number in SIGNALS:
             signal.signal(number, self._handle)
+        os.register_at_fork(after_in_child=_restore_default)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.is_set and number == signal.SIGINT:
@@ -44,3 +45,9 @@ class StopRequest:
         if not self.is_set:
             select.select([self._reader], [], [], timeout_s)
         return self.is_set
+
+
+def _restore_default() -> None:
+    """In a child that a task forks: SIGTERM must end it, not be answered in the parent's name."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)

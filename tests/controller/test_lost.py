@@ -1,7 +1,7 @@
 """What a member starts from when the checkpoint it was to go on from is lost."""
 
-from fspop.controller.lost import lost_ops
-from fspop.records import Born, Lost
+from fspop.controller.lost import MAX_LOSSES, lost_ops
+from fspop.records import Born, Lost, Retired
 from fspop.storage.fold import apply
 from tests.controller.test_retention import population
 
@@ -10,7 +10,7 @@ def test_an_own_checkpoint_falls_back_to_the_one_before():
     state = population(3)
     newest = state.members[0].generation.restart
     ops = lost_ops(state, 0, newest, "flipped")
-    assert ops == [Lost(newest, "flipped")]
+    assert ops == [Lost(newest, "flipped", 0)]
     after = apply(state, ops, 0.0)
     assert after.members[0].generation.restart.step == newest.step - 1
     assert newest not in after.kept
@@ -45,3 +45,20 @@ def test_a_first_generation_that_lost_everything_begins_afresh():
     after = apply(state, lost_ops(state, 0, only, "gone"), 0.0)
     assert after.members[0].generation.restart is None
     assert after.members[0].generation.index == 1
+
+
+def test_a_fallback_is_used_where_the_parents_other_checkpoints_are_gone():
+    state = population(2)
+    first, newest = state.members[1].generation.checkpoints
+    state = apply(state, [Born(1, 2, {}, newest, fallback=first), Retired([])], 0.0)
+    born = lost_ops(state, 1, newest, "gone")[1]
+    assert born.origin == first
+
+
+def test_a_member_whose_checkpoints_keep_getting_lost_is_given_up():
+    state = population(12, n_members=1)
+    for _ in range(MAX_LOSSES - 1):
+        state = apply(state, lost_ops(state, 0, state.members[0].generation.restart, "x"), 0.0)
+        assert state.members[0].status == "active"
+    ops = lost_ops(state, 0, state.members[0].generation.restart, "x")
+    assert apply(state, ops, 0.0).members[0].status == "failed"

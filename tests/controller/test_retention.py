@@ -1,6 +1,6 @@
 """Which checkpoints may go: never one that training, the best or a strategy can still reach."""
 
-from fspop.controller.retention import retirable
+from fspop.controller.retention import fallback_of, retirable
 from fspop.records import (
     Born,
     Checkpoint,
@@ -47,10 +47,25 @@ def test_an_origin_stays_until_its_child_has_its_own():
     origin = state.members[1].generation.checkpoints[-1]
     state = apply(state, [Born(0, 2, {}, origin), Born(1, 2, {}, origin)], 0.0)
     assert origin.point in left(state, retirable(state))
-    own = [Checkpoint(f"m00{m}.g0002", 3, "x", term=1) for m in (0, 1)]
-    reports = [Reported(c.generation, 3, value=9.0, checkpoint=c) for c in own]
+    own = [Checkpoint(f"m00{m}.g0002", s, "x", term=1) for m in (0, 1) for s in (3, 4)]
+    reports = [Reported(c.generation, c.step, value=9.0, checkpoint=c) for c in own]
+    with_one = apply(state, [r for r in reports if r.step == 3], 0.0)
+    assert origin.point in left(with_one, retirable(with_one)), "to fall back to"
     state = apply(state, reports, 0.0)
-    assert left(state, retirable(state)) == [c.point for c in own]
+    assert origin.point not in left(state, retirable(state))
+    assert {c.point for c in own} <= set(left(state, retirable(state)))
+
+
+def test_right_after_a_round_everybody_has_something_to_fall_back_to():
+    state = population(3)
+    origin = state.members[1].generation.checkpoints[-1]
+    fallback = fallback_of(state, origin)
+    assert (fallback.generation, fallback.step) == ("m001.g0001", 1)
+    births = [Born(m, 2, {}, origin, fallback=fallback) for m in (0, 1)]
+    after = apply(state, births, 0.0)
+    assert fallback.point in left(after, retirable(after))
+    grandchild = apply(after, [Born(0, 3, {}, origin, fallback=fallback_of(after, origin))], 0.0)
+    assert grandchild.members[0].generation.fallback is None, "its generation is gone"
 
 
 def test_what_a_strategy_wants_stays():

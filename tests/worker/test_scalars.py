@@ -63,4 +63,4 @@ def test_charts_that_cannot_be_written_cost_nothing_but_themselves(run, caplog):
     held = assignment(read_run(run)[1].members[0])
     charts.write(held, Reported(held.generation_id, 5, value=1.0))
     charts.write(held, Reported(held.generation_id, 10, value=1.0))
-    assert [r.message.partition(":")[0] for r in caplog.records] == ["no charts from now on"]
+    assert [r.message.partition(":")[0] for r in caplog.records] == ["no charts for now"]
