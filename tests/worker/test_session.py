@@ -128,3 +128,32 @@ def test_a_new_generation_draws_other_numbers_than_its_parent(tmp_path):
             session.train(5, go_on)
         held = workforce.report(held, session.complete(session.draft(**session.evaluate()))).next
     assert len(seeds) == 4
+
+
+def test_a_task_that_changes_its_hparams_changes_nobody_elses(tmp_path):
+    class Greedy(Walk):
+        def setup(self, context):
+            super().setup(context)
+            context.hparams["drift"] = -1.0
+
+        def apply_hparams(self, hparams):
+            hparams.clear()
+
+    workforce, held = begin(tmp_path, Greedy)
+    before = dict(held.hparams)
+    open_session(tmp_path, held, Greedy)
+    assert held.hparams == before
+    held.hparams.clear()
+    assert workforce.state.members[held.member].generation.hparams == before
+
+
+@pytest.mark.parametrize("leave", [SystemExit(0), RecursionError("too deep")])
+def test_a_task_cannot_take_the_worker_with_it(tmp_path, leave):
+    class Leaving(Walk):
+        def train(self, n_steps):
+            raise leave
+
+    _, held = begin(tmp_path, Leaving)
+    session = open_session(tmp_path, held, Leaving)
+    with pytest.raises(TaskRaised):
+        session.train(1, go_on)

@@ -36,3 +36,24 @@ def test_a_wait_ends_at_once_when_asked_and_later_ones_do_not_wait():
     begun = time.monotonic()
     assert stop.wait(10) and stop.is_set and stop.reason == "first"
     assert time.monotonic() - begun < 1
+
+
+FORKING = """
+import os, signal
+from fspop.worker.signals import StopRequest
+stop = StopRequest()
+stop.install()
+child = os.fork()
+if not child:
+    while True:
+        signal.pause()
+os.kill(child, signal.SIGTERM)
+print(os.WTERMSIG(os.waitpid(child, 0)[1]), stop.is_set)
+"""
+
+
+def test_a_forked_child_of_a_task_dies_of_sigterm_as_its_parent_expects():
+    """Else leaving a multiprocessing.Pool waits for ever."""
+    command = [sys.executable, "-c", FORKING]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.stdout == "15 False\n", done.stderr
