@@ -162,7 +162,7 @@ class FileLog:
         if after % max(1, self._size // 8) or after - self._reader.snapshot < self._size:
             return
         try:
-            compact(self._paths, after, self._size, self._transactions.next(), self._reader.recent)
+            compact(self._paths, after, self._size, self._transactions.next(), self._reader)
         except (OSError, Damaged):
             pass  # the commit stands; whoever commits next tries again
 

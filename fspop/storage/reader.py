@@ -69,6 +69,7 @@ class LogReader:
         self._paths = paths
         self._size = records_per_segment
         self._recent: dict[int, bytes] = {}
+        self._folded: dict[int, State] = {}
         self.state = State()
         self.snapshot = 0
         self.attempts: Attempts | None = None
@@ -77,16 +78,27 @@ class LogReader:
         """The bytes of a record that was folded lately, None for others."""
         return self._recent.get(seq)
 
+    def folded(self, seq: int) -> State | None:
+        """The state below `seq`, where that is the end of a segment that was folded lately."""
+        return self._folded.get(seq)
+
     def forget(self) -> None:
         """Begins again from what the directory holds now."""
-        self.state = State()
+        self._begin(State())
+
+    def _begin(self, state: State) -> None:
+        self.state = state
         self._recent.clear()
+        self._folded.clear()
 
     def advance(self, state: State, raw: bytes) -> None:
         """Goes on to `state`, which folding the genuine record `raw` gave."""
         self._recent[self.state.seq] = raw
         self._recent.pop(self.state.seq - 2 * self._size, None)
         self.state = state
+        if state.seq % self._size == 0:
+            self._folded[state.seq] = state
+            self._folded.pop(state.seq - 2 * self._size, None)
 
     def catch_up(self) -> State:
         """Folds what is new. Raises NotARun, or Damaged for what stays wrong over five listings
@@ -136,8 +148,7 @@ class LogReader:
         mine = self.attempts
         if mine and mine.seq is not None and mine.seq < self.snapshot:
             mine.note(history_record(self._paths, mine.seq, self._size))
-        self.state = state
-        self._recent.clear()
+        self._begin(state)
         self._catch_up_once()
 
     def _fold(self, new: list[bytes]) -> None:

@@ -2,7 +2,8 @@
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from fspop.errors import Damaged
 from fspop.paths import RunPaths
@@ -82,9 +83,17 @@ def history_record(paths: RunPaths, seq: int, size: int) -> Record:
     )
 
 
-def compact(
-    paths: RunPaths, upto: int, size: int, txn: str, recent: Callable[[int], bytes | None]
-) -> None:
+class Recent(Protocol):
+    """What the caller still has in memory of the records it folded; a short cut, may be empty."""
+
+    def recent(self, seq: int) -> bytes | None:
+        """The bytes of a record."""
+
+    def folded(self, seq: int) -> State | None:
+        """The state below `seq`."""
+
+
+def compact(paths: RunPaths, upto: int, size: int, txn: str, memory: Recent) -> None:
     """Publishes segments and snapshots due below `upto`, then removes the records they cover.
 
     Needs no lock: what it publishes is a function of the records, so a second attempt, or one that
@@ -95,17 +104,25 @@ def compact(
         if base + size > upto:
             return
         try:
-            state = load_snapshot(paths, base)
-            lines = [recent(seq) or read(paths.record(seq)) for seq in range(base, base + size)]
+            numbers = range(base, base + size)
+            lines = [memory.recent(seq) or read(paths.record(seq)) for seq in numbers]
+            state = memory.folded(base + size) or _fold(paths, base, lines)
         except FileNotFoundError:
             return  # somebody else compacted meanwhile
-        for seq, raw in enumerate(lines, start=base):
-            state, _ = follow(state, raw, paths.record(seq))
+        if state.digest != codec.digest(lines[-1]):
+            return  # a server lost records since; the next commit will notice
         reach("compact.read")
         if newest_snapshot(paths) != base:
             continue
         _publish(paths, state, lines, txn)
         _clean(paths, base, state.seq)
+
+
+def _fold(paths: RunPaths, base: int, lines: list[bytes]) -> State:
+    state = load_snapshot(paths, base)
+    for seq, raw in enumerate(lines, start=base):
+        state, _ = follow(state, raw, paths.record(seq))
+    return state
 
 
 def _publish(paths: RunPaths, state: State, lines: list[bytes], txn: str) -> None:

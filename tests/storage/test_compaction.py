@@ -19,8 +19,14 @@ def names(folder):
     return sorted(os.listdir(folder))
 
 
-def nothing_recent(seq):
-    return None
+class NothingRecent:
+    """The memory of a process that has just begun."""
+
+    def recent(self, seq):
+        return None
+
+    def folded(self, seq):
+        return None
 
 
 def test_records_move_to_the_history_and_none_is_lost(paths, log):
@@ -94,7 +100,7 @@ def test_two_compactions_of_the_same_records_give_the_same_bytes(paths, log, tmp
         path.unlink()
     for seq, raw in enumerate(gzip.decompress(published[paths.segment(0, 7)]).splitlines(True)):
         paths.record(seq).write_bytes(raw)
-    compact(paths, 9, 8, "late.1", nothing_recent)
+    compact(paths, 9, 8, "late.1", NothingRecent())
     assert {path: path.read_bytes() for path in published} == published
 
 
