@@ -12,7 +12,7 @@ from fspop.training.callbacks import Callback
 from fspop.training.feed import Feed
 from fspop.training.history import History
 from fspop.training.inference import build
-from fspop.training.loaders import Loader, NoLoader, make_loader
+from fspop.training.loaders import Loader, NoLoader, make_loader, ready_loader
 from fspop.training.options import make_options
 from fspop.training.scheduling import Schedules
 from fspop.training.sinks import TensorBoardSink
@@ -181,12 +181,14 @@ class Assembly(Tuned):
 
         Override it to read them; `self.context.data` is the host's data folder in a population.
         """
-        options = self.options
-        return (
-            options.train_loader if options.train_dataset is None else options.train_dataset,
-            options.val_loader if options.val_dataset is None else options.val_dataset,
-            options.test_loader if options.test_dataset is None else options.test_dataset,
-        )
+        train, val, test = map(self._source, ("train", "val", "test"))
+        return train, val, test
+
+    def _source(self, split: str) -> Any:
+        loader = getattr(self.options, f"{split}_loader")
+        if loader is None:
+            return getattr(self.options, f"{split}_dataset")
+        return ready_loader(loader, f"{split}_loader")
 
     def make_loaders(self) -> None:
         """Loaders of the data sets, and the place in the first one."""

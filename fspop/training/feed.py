@@ -34,7 +34,10 @@ class Feed:
         batch = self._try(lambda: next(iterator, None))
         if batch is None and self.batch == 0:
             self.drop()
-            raise InvalidSetting("Trainer.train_loader: it gave no batch; fill it")
+            raise InvalidSetting(
+                f"Trainer.train_loader: it gave no batch in epoch {self.epoch}; fill it, and give "
+                "one that can be gone through again"
+            )
         return batch
 
     def done(self) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
-from fspop.errors import Damaged
+from fspop.errors import Damaged, UsageError
 from fspop.training.durable import replace_file
+from fspop.training.nearest import hint
 
 FORMAT = 1
 _SETTLE_EVERY = 256
@@ -164,11 +165,13 @@ class History:
 
         charts: dict[str, list[str]] = {}
         for tag in self.tags() if tags is None else tags:
+            if tag not in self._series:
+                raise UsageError(f"the history has no {tag!r}; {hint(tag, self._series)}")
             charts.setdefault(tag.partition("/")[0], []).append(tag)
         figure = new_figure(figsize=(8, 3.5 * max(1, len(charts))))
         for row, (chart, members) in enumerate(charts.items(), 1):
             axes = figure.add_subplot(len(charts), 1, row, ylabel=chart, xlabel="iteration")
             for tag in members:
-                axes.plot(*zip(*self.points(tag), strict=True) or ([], []), label=tag)
+                axes.plot(self._series[tag].iterations, self._series[tag].values, label=tag)
             axes.legend()
         save_figure(figure, path)

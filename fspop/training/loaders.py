@@ -212,7 +212,9 @@ class ReplayedLoader:
     batches again if they depend on those alone. Its samplers are told the epoch where they ask.
     """
 
-    def __init__(self, loader: Iterable[Any], seed: int = 0):
+    def __init__(self, loader: Iterable[Any], seed: int = 0, what: str = "loader"):
+        if not isinstance(loader, Iterable):
+            raise InvalidSetting(f"Trainer.{what}: got {loader!r}, but it must be an iterable")
         self.loader, self.seed = loader, seed
 
     def __len__(self) -> int:
@@ -293,6 +295,9 @@ def make_loader(source: Any, split: str, options: Mapping[str, Any]) -> Loader:
     and batch size can be set; any other one is replayed.
     """
     seed = options["seed"]
+    if isinstance(source, ReplayedLoader):
+        source.seed = seed
+        return source
     if isinstance(source, IterableDataset):
         names = ("batch_size", "drop_last", "num_workers", "collate_fn")
         ready = DataLoader(
@@ -305,6 +310,11 @@ def make_loader(source: Any, split: str, options: Mapping[str, Any]) -> Loader:
             return ReplayedLoader(source, seed)
         return DatasetLoader(source.dataset, what=f"{split}_loader", seed=seed, **settings)
     return DatasetLoader(source, what=f"{split}_dataset", **options)
+
+
+def ready_loader(loader: Any, what: str) -> Any:
+    """A given loader as `make_loader` takes it: any iterable of batches."""
+    return loader if isinstance(loader, DataLoader) else ReplayedLoader(loader, what=what)
 
 
 def samplers_of(loader: Any) -> list[Any]:

@@ -148,7 +148,7 @@ def test_what_is_not_in_effect_raises(tmp_path):
 
     with pytest.raises(HparamsNotApplied, match=r"'level': assigned 0\.9, but 0\.5 is in effect"):
         make(tmp_path, Deaf).apply_hparams({"level": 0.9})
-    with pytest.raises(HparamsNotApplied, match="batch_size=81.*refused.*no batch"):
+    with pytest.raises(HparamsNotApplied, match=r"batch_size=81.*refused.*no batch"):
         make(tmp_path).apply_hparams({"batch_size": 81})
 
 
