@@ -48,6 +48,7 @@ def test_the_quickstart_recovers_from_a_killed_worker_in_time(installed, tmp_pat
     assert done.returncode == 0, done.stdout + done.stderr
     assert cpu_of_children_s() - began_s < CPU_LIMIT_S
     assert "kill -9 of worker" in done.stdout and "although its worker was killed" in done.stdout
+    assert "% trained" in done.stdout.partition("kill -9 of worker")[2]
     now = status(run)
     assert now["state"] == "finished" and now["best"]["value"] >= 0.98
     assert_every_lineage_ends_in_a_root(run, now["members"])
@@ -57,6 +58,20 @@ def assert_every_lineage_ends_in_a_root(run, members):
     records = list(read_history(run))
     lines = [lineage(records, member["generation"]) for member in members]
     assert len(lines) == 8 and all(line[-1].parent is None for line in lines)
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_the_quickstart_says_how_it_is_used(option):
+    done = subprocess.run([ROOT / "bin/quickstart", option], capture_output=True, text=True)
+    assert done.returncode == 0 and "bin/quickstart [DIR]" in done.stdout
+    assert "set -" not in done.stdout
+
+
+@pytest.mark.parametrize("words", [["--hlep"], ["-x", "run"], ["one", "two"]])
+def test_what_the_quickstart_cannot_use_is_refused_in_one_line(words):
+    done = subprocess.run([ROOT / "bin/quickstart", *words], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "got" in done.stderr and "--help" in done.stderr
 
 
 @pytest.mark.slow
