@@ -18,11 +18,11 @@ def begin(problem, mutator, seed, members=None, mode="max", **more):
     return Population(mutator, first, mode, seed, **more)
 
 
-def turn(p, problem, member, saw=None, spoil=None, restarted=False):
+def turn(p, problem, member, limit, saw=None, spoil=None, restarted=False):
     """Trains one member to its next report; False where it waits or is done."""
     if restarted:
         p.restart()
-    generation, limit = p.generation(member), p.limit(member)
+    generation = p.generation(member)
     if p.state.members[member].status != "active" or (
         limit is not None and generation.step >= limit
     ):
@@ -55,7 +55,8 @@ def run(problem, mutator, seed, until=lambda p: False, order=None, between=None,
         members = list(range(len(p.state.members)))
         if order:
             order.shuffle(members)
-        moved = [m for m in members if turn(p, problem, m, **turns)]
+        limits = p.limits()
+        moved = [m for m in members if turn(p, problem, m, limits[m], **turns)]
         if not moved:
             assert all(m.status != "active" for m in p.state.members), "it hangs"
             break

@@ -47,6 +47,7 @@ def test_fixed_schedules_give_the_published_figures(h, plain, deceptive):
     assert following(Deceptive(), h) == pytest.approx(deceptive, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_greedy_selection_wins_the_plain_problem_and_loses_the_deceptive_one():
     mutator = TruncationSelection(20, 5 / 22, explore=HALF_OR_DOUBLE, synchronous=True)
     assert mean_reached(Plain(), mutator) >= 1.1995
@@ -55,11 +56,13 @@ def test_greedy_selection_wins_the_plain_problem_and_loses_the_deceptive_one():
     assert reached < statistics.fmean(random_search(Deceptive(), seed) for seed in SEEDS)
 
 
+@pytest.mark.slow
 def test_multiple_frequencies_are_not_greedy():
     mutator = MultipleFrequencies(20, (1, 10), explore=HALF_OR_DOUBLE)
     assert mean_reached(Deceptive(), mutator, members=24) >= 1.17
 
 
+@pytest.mark.slow
 def test_fire_is_not_greedy():
     mutator = FIRE(20, (8, 8, 6), explore=HALF_OR_DOUBLE, start=20, max_eval_steps=60)
     reached = []

@@ -29,5 +29,5 @@ def test_the_triangle_wave_is_solved(synchronous):
 
 def test_without_exploiting_it_is_not():
     mutator = TruncationSelection(10_000, 0.25)
-    solved = sum(steps_to_solve(mutator, seed) <= 1000 for seed in range(4))
-    assert solved <= 3
+    solved = sum(steps_to_solve(mutator, seed) <= 1000 for seed in range(2))
+    assert solved <= 1
