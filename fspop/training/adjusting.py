@@ -14,7 +14,7 @@ from fspop.training.loaders import DatasetLoader
 from fspop.training.options import Options
 
 _LIVE_OPTIONS = ("accumulate_steps", "clip_grad_norm")
-_REACHABLE = ("model", "loss_fn", "train_dataset")
+_REACHABLE = ("model", "loss_fn")
 _TUNED = ("learning_rate", "momentum", "weight_decay", "batch_size", *_LIVE_OPTIONS)
 _FIXED = (
     *("loss_function", "loss_options", "optim_function", "optim_options", "param_groups"),
@@ -124,6 +124,7 @@ class Adjustable(Assembly):
         HparamsNotApplied for one that has no place, or has another value in effect afterwards.
         Moments, schedules' places and the place in the data are kept.
         """
+        self._shared = []
         super().apply_hparams(hparams)
         self._validated = None
         self.feed.drop()  # workers hold a copy of the data as it was
@@ -141,9 +142,22 @@ class Adjustable(Assembly):
         if not found and name in _LIVE_OPTIONS:
             found = [_LiveOption(self, name)]
         if not found:
-            found = attributes([self.loss_fn, *_parts_of(self.train_dataset)], name)
+            found = attributes([self.loss_fn], name)
             found += attributes([self] if self._is_declared(name) else [], name)
+            found += [Shared(place, self._shared) for place in self._in_data(name)]
         return found
+
+    def _in_data(self, name: str) -> list[Place]:
+        prefix = "train_dataset."
+        if name.startswith(prefix):
+            return attributes([self.train_dataset], name.removeprefix(prefix))
+        return attributes(_parts_of(self.train_dataset), name)
+
+    def hold(self) -> None:
+        """Sets again what another member has set differently in data that both train on."""
+        for place, value in self._shared:
+            if place.get() != value:
+                place.set(value)
 
     def _optimized(self, name: str) -> list[Place]:
         return self.schedules.places(name) or super().places(name)
@@ -163,6 +177,22 @@ _DATA = {
     if each.name.endswith(("_dataset", "_loader", "val_batch_size", "test_batch_size"))
     or each.name in ("shuffle", "drop_last", "num_workers", "collate_fn")
 }
+
+
+class Shared:
+    """A spot in the data, which other members of the same process may use, too."""
+
+    def __init__(self, place: Place, noted: list[tuple[Place, Any]]):
+        self.place, self.noted = place, noted
+
+    def set(self, value: Any) -> None:
+        """Sets it, and notes that it has to stay so."""
+        self.place.set(value)
+        self.noted.append((self.place, self.place.get()))
+
+    def get(self) -> Any:
+        """Reads it."""
+        return self.place.get()
 
 
 class _LiveOption:

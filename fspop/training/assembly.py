@@ -1,5 +1,7 @@
 """The parts of a Trainer, each made by a method that a subclass may override."""
 
+import copy
+import weakref
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from fspop.training import freezing, named, random_state
 from fspop.training.callbacks import Callback
 from fspop.training.feed import Feed
 from fspop.training.history import History
+from fspop.training.hparam_places import Place
 from fspop.training.inference import build
 from fspop.training.loaders import Loader, NoLoader, make_loader, ready_loader
 from fspop.training.options import make_options
@@ -65,6 +68,7 @@ class Assembly(Tuned):
         self._validated: tuple[int, dict[str, float]] | None = None
         self._random: dict[str, Any] | None = None
         self._still: list[nn.Module] = []
+        self._shared: list[tuple[Place, Any]] = []
         self._callbacks: list[Callback] = []
         self._own = frozenset({*set(vars(self)) - before, "_own"} | _PARTS)
         self.make_callbacks()
@@ -125,11 +129,14 @@ class Assembly(Tuned):
                 f"Trainer.model: got {given!r}, but it must be a torch.nn.Module, a class or a "
                 "function that makes one; or override make_model"
             )
+        if self.context is not None:
+            _claim(given)
         return given
 
     def make_loss(self) -> Any:
         """A function of outputs and targets."""
-        loss = named.make_loss(self.options.loss_function, self.options.loss_options)
+        loss = self._own_copy(self.options.loss_function)
+        loss = named.make_loss(loss, self.options.loss_options)
         return loss.to(self.device) if isinstance(loss, nn.Module) else loss
 
     def make_optimizer(self) -> torch.optim.Optimizer:
@@ -161,8 +168,9 @@ class Assembly(Tuned):
         """The schedules of learning rate and momentum, in effect from now on."""
         options = self.options
         self.schedules = Schedules(self.optimizer)
-        self.schedules.add(options.lr_scheduler, "learning_rate", options.learning_rate)
-        self.schedules.add(options.mtm_scheduler, "momentum", options.momentum)
+        lr, mtm = self._own_copy(options.lr_scheduler), self._own_copy(options.mtm_scheduler)
+        self.schedules.add(lr, "learning_rate", options.learning_rate)
+        self.schedules.add(mtm, "momentum", options.momentum)
         self.schedules.refresh()
 
     def make_precision(self) -> None:
@@ -227,7 +235,24 @@ class Assembly(Tuned):
         if self.options.tb_writer is not None:
             self._callbacks.append(TensorBoardSink(self.options.tb_writer))
 
+    def _own_copy(self, given: Any) -> Any:
+        """An option that one member's training changes; several members may be given the same."""
+        return given if self.context is None else copy.deepcopy(given)
+
     def call(self, hook: str, *args: Any) -> None:
         """Calls this hook of every callback."""
         for each in self._callbacks:
             getattr(each, hook)(self, *args)
+
+
+_claimed: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+
+
+def _claim(model: nn.Module) -> None:
+    """Refuses a module that has been a member's already: it would hold that one's weights."""
+    if model in _claimed:
+        raise InvalidSetting(
+            f"Trainer.model: the same {type(model).__name__} object was given to two members; give "
+            "a class or function that makes one, or make it in __init__"
+        )
+    _claimed.add(model)

@@ -229,6 +229,7 @@ class Trainer(Validating):
     def train(self, n_steps: int) -> None:
         """Trains exactly `n_steps` batches, over the ends of epochs; stops and files are fit's."""
         self._begin()
+        self.hold()
         self._budget = n_steps
         try:
             while self._budget:

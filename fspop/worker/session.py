@@ -78,8 +78,6 @@ class Session:
     ):
         self._paths = paths
         self._saver = saver
-        with user_code("constructing the task"):
-            self._task = make_task()
         self._metric = metric
         self._device = device
         self.held = held
@@ -90,6 +88,9 @@ class Session:
         parsed = parse_generation_id(held.generation_id)
         assert parsed is not None
         self._seeds = (seed, *parsed)
+        random_state.seed_all(derive_seed(*self._seeds, "construct"))  # it may draw weights already
+        with user_code("constructing the task"):
+            self._task = make_task()
         context = Context(
             member=held.member,
             generation=held.generation_id,
