@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import torch
 
+from fspop.training.memory import copy_memory
 from fspop.training.plain_copy import copy_state
 
 _Kind = tuple[int, bool]  # bytes, pinned
@@ -40,8 +41,11 @@ class HostCopy:
 
     def _filled(self, storages: dict[int, torch.UntypedStorage]) -> dict[int, torch.UntypedStorage]:
         self._fit([(s.nbytes(), s.device.type == "cuda") for s in storages.values()])
-        for buffer, storage in zip(self._buffers, storages.values(), strict=True):
-            buffer.copy_(storage, non_blocking=True)
+        pairs = list(zip(self._buffers, storages.values(), strict=True))
+        for buffer, storage in pairs:
+            if storage.device.type != "cpu":
+                buffer.copy_(storage, non_blocking=True)
+        copy_memory((b, s) for b, s in pairs if s.device.type == "cpu")
         return dict(zip(storages, self._buffers, strict=True))
 
     def _fit(self, wanted: list[_Kind]) -> None:
