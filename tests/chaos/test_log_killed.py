@@ -13,7 +13,7 @@ def test_a_few_seconds_of_kills_lose_nothing(tmp_path):
     paths = make_run(tmp_path, 8)
     with Committers(paths, 3, 4.0, 8, FSPOP_CRASH_AT="commit.linked%20") as committers:
         committers.tend()
-    assert committers.kills > 5
+    assert committers.kills >= 2, "too few kills to show anything"
     assert check_nothing_lost(paths) > 50
 
 
@@ -25,7 +25,7 @@ def test_kills_at_every_place_lose_nothing(tmp_path, point, flags):
     chance = 3 if point.startswith("compact.") else 20
     with Committers(paths, 4, 5.0, 8, *flags, FSPOP_CRASH_AT=f"{point}%{chance}") as committers:
         committers.tend()
-    assert committers.kills > 5
+    assert committers.kills >= 2, "too few kills to show anything"
     assert check_nothing_lost(paths) > 50
 
 
