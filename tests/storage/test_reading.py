@@ -148,7 +148,14 @@ def test_names_below_the_newest_snapshot_are_garbage(paths, log):
 
 
 @pytest.mark.parametrize(
-    "junk", ["zzz", "000000000099.json.bak", "~", "٠٠٠٠٠٠٠٠٠٠٩٩.json", "x.json"]
+    "junk",
+    [
+        "zzz",
+        "000000000099.json.bak",
+        "~",
+        "\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0669\u0669.json",
+        "x.json",
+    ],
 )
 def test_files_that_are_no_records_do_no_harm(paths, log, junk):
     (paths.log / junk).write_text("?")
