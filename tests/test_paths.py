@@ -37,7 +37,7 @@ def test_a_segments_name_says_what_it_holds(first, last):
 
 @pytest.mark.parametrize(
     "name", ["x", "12.json", "000000000001.json.bak", ".000000000001.json", "000000000001.json\n",
-             "\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0661.json", "0000000000001.json"],
+             "\u0661" * 12 + ".json", "0000000000001.json"],
 )  # fmt: skip
 def test_other_names_are_no_records(name):
     assert PATHS.record_seq(name) is None
