@@ -108,6 +108,8 @@ class Rounds:
         members = self.members(state, view)
         if not members or state["fruitless"] >= FRUITLESS_ROUNDS:
             return False
+        if not self._active(view):  # all failed; a retried member goes on in this very round
+            return False
         if all(self._ready(state, m) or self.sick(state, m) for m in members):
             return True
         return self.patience is not None and self._runs_out(state, members)

@@ -4,6 +4,7 @@ import pytest
 
 from fspop.records import Retried
 from fspop.storage import read_history, read_run
+from tests.cli.conftest import TOY
 
 
 @pytest.fixture
@@ -27,6 +28,31 @@ def test_all_failed_members_are_tried_again_in_one_record(fspop, failed):
     assert first.member == 0 and "@" in first.by and [op.member for op in others] == [1, 2]
     fspop.good("worker", "--id", "0", "--dir", "run")
     assert "finished, 3 of 3 members finished" in fspop.good("status", "--dir", "run")
+
+
+LATE = """
+from fspop.mutators import WelchTTest
+
+class Late(Toy):
+    def train(self, n_steps):
+        if self.context.step >= 20 and os.environ.get("LATE_RAISES"):
+            raise ValueError("no data")
+        super().train(n_steps)
+
+experiment = Experiment(
+    task=Late, members=3, mode="max", total_steps=40, report_every=10,
+    space={"x": Uniform(0.1, 1.0)}, mutator=WelchTTest(interval=10, synchronous=True),
+    tensorboard=False,
+)
+"""
+
+
+def test_members_that_wait_for_each_other_go_on_in_the_round_they_failed_in(fspop):
+    (fspop.folder / "late.py").write_text(TOY + LATE)
+    words = ["run", "late.py", "--dir", "run", "--workers", 1]
+    assert "every member has failed" in fspop(*words, LATE_RAISES="1").stderr
+    fspop.good("retry", "--dir", "run")
+    assert "3 of 3 finished" in fspop.good(*words)
 
 
 def test_one_member_may_be_named(fspop, failed):
