@@ -27,8 +27,8 @@ def follow(state: State, raw: bytes, path: Path) -> tuple[State, Record]:
     if record.seq != state.seq or record.previous != state.digest:
         raise Damaged(
             f"{path}: does not follow record {state.seq - 1} "
-            f"(it quotes {record.previous!r}, the record is {state.digest!r}); look at the run from "
-            "another host: where that works, this client's cache is to blame",
+            f"(it quotes {record.previous!r}, the record is {state.digest!r}); look at the run "
+            "from another host: where that works, this client's cache is to blame",
             path=path,
         )
     return fold(state, record, codec.digest(raw)), record
