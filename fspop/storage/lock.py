@@ -1,7 +1,6 @@
 """The commit lock: it keeps contention low, and nothing is unsafe without it."""
 
 import contextlib
-import itertools
 import os
 import time
 from collections.abc import Callable
@@ -11,7 +10,9 @@ from filelock import lock_descriptor, unlock_descriptor
 
 PATIENCE_S = 2.0
 POLL_INTERVAL_S = 0.005
-TRIES_A_LOOK = 4
+IMPATIENT_S, IMPATIENT_INTERVAL_S = 0.1, 0.001
+"""Who has waited this long polls faster, so that the longest waiting gets the lock soonest."""
+LOOK_INTERVAL_S = 0.02
 """Reading what others commit meanwhile shortens the time under the lock, but each look costs."""
 
 
@@ -34,8 +35,8 @@ class CommitLock:
         self._fd = -1
 
     def acquire(self, while_waiting: Callable[[], object] = lambda: None) -> bool:
-        """Whether the lock was had; False means: go on without it. Calls `while_waiting` every
-        few tries.
+        """Whether the lock was had; False means: go on without it. Calls `while_waiting` now and
+        then.
         """
         try:
             self._missed = not self._try_until(while_waiting)
@@ -44,19 +45,20 @@ class CommitLock:
         return not self._missed
 
     def _try_until(self, while_waiting: Callable[[], object]) -> bool:
-        deadline = time.monotonic() + (0.0 if self._missed else self._patience_s)
+        patience_s = 0.0 if self._missed else self._patience_s
+        began = looked = time.monotonic()
         try:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o664)
-            for attempt in itertools.count(1):
-                if lock_descriptor(self._fd, blocking=False):
-                    return True
-                if time.monotonic() >= deadline:
-                    break
-                if attempt % TRIES_A_LOOK == 0:
+            while not lock_descriptor(self._fd, blocking=False):
+                now = time.monotonic()
+                if now - began >= patience_s:
+                    self._close()
+                    return False
+                if now - looked >= LOOK_INTERVAL_S:
                     while_waiting()
-                time.sleep(POLL_INTERVAL_S)
-            self._close()
-            return False
+                    looked = now
+                time.sleep(POLL_INTERVAL_S if now - began < IMPATIENT_S else IMPATIENT_INTERVAL_S)
+            return True
         except BaseException:
             self._close()
             raise
