@@ -26,7 +26,9 @@ class StopRequest:
         """Routes the signals here; main thread only."""
         for number in SIGNALS:
             signal.signal(number, self._handle)
-        os.register_at_fork(after_in_child=_restore_default)
+        os.register_at_fork(
+            before=_block, after_in_parent=_unblock, after_in_child=_restore_defaults
+        )
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.is_set and number == signal.SIGINT:
@@ -47,7 +49,20 @@ class StopRequest:
         return self.is_set
 
 
-def _restore_default() -> None:
-    """In a child that a task forks: SIGTERM must end it, not be answered in the parent's name."""
+# A child that a task forks (a pool, a data loader) must die of SIGTERM, not answer it in its
+# parent's name. The signals are blocked around the fork, so that one which comes before the child
+# has its own handlers waits for them.
+
+
+def _block() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def _restore_defaults() -> None:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+    _unblock()
