@@ -22,15 +22,14 @@ def work(controller, member, steps):
     given = controller.maybe_get_worker_data(member, None, 0)
     step, weight = given.step, given.params or 1.0
     while step < steps:
-        weight *= 1 - given.hparams["lr"]
-        step += 1
-        controller.set_eval(member, given.generation_id, step, weight, abs(weight))
-        while (swap := controller.maybe_get_worker_data(member, given.generation_id, step)) or (
-            step - controller.state.members[member].generation.start_step >= 10
-        ):
-            if swap:
-                given = swap
-                step, weight = given.step, given.params
+        # First of all, also after a restart: is the round over for this member?
+        swap = controller.maybe_get_worker_data(member, given.generation_id, step)
+        if swap:
+            given, step, weight = swap, swap.step, swap.params
+        elif step - controller.state.members[member].generation.start_step < 10:
+            weight *= 1 - given.hparams["lr"]
+            step += 1
+            controller.set_eval(member, given.generation_id, step, weight, abs(weight))
 
 
 if __name__ == "__main__":

@@ -113,9 +113,9 @@ def test_a_proposal_after_1000_observations_takes_less_than_50_ms():
     )
     hparams, took_s = SPACE.sample(random.Random(0)), []
     for seed in range(10):  # the first one imports numpy; a busy machine delays some others
-        begun_s = time.perf_counter()
+        begun_s = time.process_time()
         rule.apply(hparams, SPACE, random.Random(seed), past)
-        took_s.append(time.perf_counter() - begun_s)
+        took_s.append(time.process_time() - begun_s)
     assert min(took_s) < 0.05
 
 
