@@ -112,10 +112,10 @@ def test_a_proposal_after_1000_observations_takes_less_than_50_ms():
         running=[(past.step, past.score, SPACE.sample(random.Random(i))) for i in range(7)]
     )
     hparams, took_s = SPACE.sample(random.Random(0)), []
-    for seed in range(10):  # the first one imports numpy; a busy machine delays some others
-        begun_s = time.process_time()
+    for seed in range(30):  # the first one imports numpy; a busy machine delays some others
+        begun_s = time.perf_counter()
         rule.apply(hparams, SPACE, random.Random(seed), past)
-        took_s.append(time.process_time() - begun_s)
+        took_s.append(time.perf_counter() - begun_s)
     assert min(took_s) < 0.05
 
 
