@@ -150,8 +150,7 @@ class Daemon:
                 return held
             state = self._workforce.state
             if is_over(state):
-                failed = [m.index for m in state.members if m.status == "failed"]
-                log.info("the run is finished%s", f", members {failed} failed" if failed else "")
+                _say_end(state, self._paths)
                 return None
             pause_s = IDLE_S[0] if state.seq != seen else min(2 * pause_s, IDLE_S[1])
             seen = state.seq
@@ -203,8 +202,13 @@ class Daemon:
             log.warning("%s", fenced)
             return
         if final:
-            attempts = self._manifest.max_attempts
-            log.error("member %d failed %d times without progress: given up", held.member, attempts)
+            log.error(
+                "member %d failed %d times without progress and is given up; once the cause is gone: "
+                "fspop retry --dir %s",
+                held.member,
+                self._manifest.max_attempts,
+                self._paths.root,
+            )
 
     def _is_about(self, error: Damaged, held: Assignment) -> bool:
         """Whether the damage is in the checkpoint that `held` starts from."""
@@ -247,3 +251,12 @@ class Daemon:
 def is_over(state: State) -> bool:
     """Whether no member can be trained any more."""
     return all(member.status != "active" for member in state.members)
+
+
+def _say_end(state: State, paths: RunPaths) -> None:
+    failed = [member.index for member in state.members if member.status == "failed"]
+    if not failed:
+        log.info("the run is finished")
+    else:
+        how = "has failed" if len(failed) == len(state.members) else "is finished"
+        log.error("the run %s: members %s failed; fspop retry --dir %s", how, failed, paths.root)
