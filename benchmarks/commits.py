@@ -2,10 +2,13 @@
 
     .venv/bin/python benchmarks/commits.py [--processes 8] [--seconds 10] [--dir DIR] [--json]
 
-Both report one evaluation durably and read back what changed; what is under way when the time is
-over counts with the time it took. The two take turns, fspop one half before Optuna and one after
-it, so that whatever else the machine does meets both. Needs optuna for the comparison
-(`pip install fspop[benchmarks]`).
+Both report one evaluation durably and read back what changed. Two measures:
+* so many seconds of reporting as often as possible. A lock that one process keeps for itself does
+  well here: it shows in "slowest over fastest process".
+* a round: each process makes 50 reports, and the round is over when the last one is done, as in
+  training, where the slowest decides when the others go on.
+The two take turns, so that whatever else the machine does meets both. Needs optuna for the
+comparison (`pip install fspop[benchmarks]`).
 """
 
 import argparse
@@ -25,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.table import Figure, show
 
 KILLS = 15
+SHARE = 50
 
 
 # ---- one process ---------------------------------------------------------------------------------
@@ -58,16 +62,16 @@ def optuna_report(root: Path):
     return lambda n: storage.set_trial_intermediate_value(trial._trial_id, n, n / 7)
 
 
-def child(system: str, root: Path, name: str, seconds: float) -> None:
-    """Reports as often as it can, from the moment the file `go` appears; says how often and how
-    long the slowest took.
+def child(system: str, root: Path, name: str, seconds: float, share: int) -> None:
+    """Reports as often as it can (at most `share` times), from the moment the file `go` appears;
+    says how often, how long the slowest took, and the time for all.
     """
     report = fspop_report(root) if system == "fspop" else optuna_report(root)
     (root / f"{name}.ready").touch()
     while not (root / "go").exists():
         time.sleep(0.002)
     count, worst_s, first = 0, 0.0, time.monotonic()
-    while (began := time.monotonic()) < first + seconds:
+    while (began := time.monotonic()) < first + seconds and count < share:
         report(count)
         count += 1
         worst_s = max(worst_s, time.monotonic() - began)
@@ -96,13 +100,14 @@ def prepare(system: str, root: Path) -> None:
     optuna.create_study(study_name="s", storage=storage)
 
 
-def turn(system: str, root: Path, n: int, seconds: float) -> list[list[float]]:
+def turn(system: str, root: Path, n: int, seconds: float, share: int = 10**9) -> list[list[float]]:
     """[reports, worst wait, time] of each of `n` processes working at once."""
     for path in root.glob("*.ready"):
         path.unlink()
     (root / "go").unlink(missing_ok=True)
     names = [f"p{i}" for i in range(n)]
     command = [sys.executable, __file__, "--child", system, "--dir", root, "--seconds", seconds]
+    command += ["--share", share]
     processes = [
         subprocess.Popen([str(word) for word in [*command, "--name", name]]) for name in names
     ]
@@ -141,6 +146,23 @@ def after_kill(root: Path) -> list[float]:
     return waited
 
 
+def rounds(folder: Path, n: int) -> list[Figure]:
+    """How long until every process has made its share of reports, the median of three rounds."""
+    took: dict[str, list[float]] = {"fspop": [], "optuna": []}
+    for _ in range(3):
+        for system, times in took.items():
+            results = turn(system, folder / system, n, 600.0, SHARE)
+            times.append(max(time for _, _, time in results))
+    medians = {system: statistics.median(times) for system, times in took.items()}
+    return [
+        Figure(f"a round of {n} x {SHARE} reports", medians["fspop"], "s"),
+        Figure("the same with Optuna's journal", medians["optuna"], "s"),
+        Figure(
+            "round throughput over Optuna's", medians["optuna"] / medians["fspop"], "x", 2.0, False
+        ),
+    ]
+
+
 def is_stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
@@ -169,6 +191,7 @@ def measure(folder: Path, n: int, seconds: float) -> list[Figure]:
             Figure("Optuna's journal: slowest over fastest process", unfair, ""),
             Figure("Optuna's journal: worst wait", worst["optuna"], "s"),
             Figure("throughput over Optuna's", ratio, "x", 2.0, at_most=False),
+            *rounds(folder, n),
         ]
     waits = after_kill(folder / "fspop")
     return [
@@ -190,9 +213,10 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--child", choices=["fspop", "optuna"], help=argparse.SUPPRESS)
     parser.add_argument("--name", help=argparse.SUPPRESS)
+    parser.add_argument("--share", type=int, default=10**9, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        child(given.child, given.dir, given.name, given.seconds)
+        child(given.child, given.dir, given.name, given.seconds, given.share)
         return 0
     with tempfile.TemporaryDirectory(dir=given.dir) as folder:
         return show(measure(Path(folder), given.processes, given.seconds), given.json)

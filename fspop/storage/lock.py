@@ -33,6 +33,8 @@ class CommitLock:
         self._patience_s = patience_s
         self._missed = False
         self._fd = -1
+        self.contended = False
+        """Whether it was held by somebody else when it was last wanted."""
 
     def acquire(self, while_waiting: Callable[[], object] = lambda: None) -> bool:
         """Whether the lock was had; False means: go on without it. Calls `while_waiting` now and
@@ -47,9 +49,11 @@ class CommitLock:
     def _try_until(self, while_waiting: Callable[[], object]) -> bool:
         patience_s = 0.0 if self._missed else self._patience_s
         began = looked = time.monotonic()
+        self.contended = False
         try:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o664)
             while not lock_descriptor(self._fd, blocking=False):
+                self.contended = True
                 now = time.monotonic()
                 if now - began >= patience_s:
                     self._close()
