@@ -203,7 +203,7 @@ class Daemon:
             return
         if final:
             log.error(
-                "member %d failed %d times without progress and is given up; once the cause is gone: "
+                "member %d failed %d times without progress and is given up; when that is mended: "
                 "fspop retry --dir %s",
                 held.member,
                 self._manifest.max_attempts,
