@@ -15,7 +15,9 @@ from fspop.errors import Damaged, FspopError, StorageUnavailable, TaskError
 from fspop.training import state_file
 from fspop.training.durable import fsync_folder, make_folder, write_error
 from fspop.training.hashed import HashedFile, HashedReader
+from fspop.training.mapped import MappedFile
 
+_ALTERED = "its content is not what was saved"
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp\Z")
 
 
@@ -66,7 +68,38 @@ def load_checkpoint(
             return state_file.read_state(str(file.name), reader, map_location)
         finally:  # in place of what the reading raised: altered bytes explain it
             if digest is not None:
-                _check_digest(file.name, reader, digest, "its content is not what was saved")
+                _check_digest(file.name, reader, digest, _ALTERED)
+
+
+@contextlib.contextmanager
+def mapped_checkpoint(
+    folder: Path, digest: str | None = None, map_location: Any = "cpu"
+) -> Iterator[dict[str, Any]]:
+    """For a restore: what `load_checkpoint` gives, in the pages of its file where it is large.
+
+    The digest is compared before anything is made of the bytes. After the block the state is
+    empty; what the block let others keep of it is in memory of its own by then. Only while the
+    block runs may a checkpoint that another host deletes on a network filesystem end the process.
+    """
+    state, file = _map(folder, digest, map_location)
+    try:
+        yield state
+    finally:
+        state.clear()
+        if file is not None:
+            file.settle()
+
+
+def _map(
+    folder: Path, digest: str | None, map_location: Any
+) -> tuple[dict[str, Any], MappedFile | None]:
+    with _opened(folder) as file:
+        if file.name.endswith(state_file.TORCH_FILE) and MappedFile.is_worth_it(file.fileno()):
+            mapped = MappedFile(file.fileno())
+            if digest is not None:
+                _check_digest(file.name, mapped, digest, _ALTERED)
+            return state_file.read_mapped(file.name, mapped, map_location), mapped
+    return load_checkpoint(folder, digest, map_location), None
 
 
 def temporary_for(name: str) -> str | None:
@@ -137,8 +170,8 @@ def _content_name(folder: Path, names: list[str]) -> str:
     return found[0]
 
 
-def _check_digest(name: str, reader: HashedReader, digest: str, what: str) -> None:
-    found = reader.digest()
+def _check_digest(name: str, file: HashedReader | MappedFile, digest: str, what: str) -> None:
+    found = file.digest()
     if found != digest:
         raise _damaged(Path(name), f"{what}: {found[:23]}…, expected {digest[:23]}…")
 

@@ -13,8 +13,6 @@ from typing import Any
 
 import xxhash
 
-from fspop.training.memory import expect_large
-
 _CHUNK_BYTES = 1 << 18  # hashed while the processor's cache still holds it
 _GAP_BYTES = 1 << 16
 _FLUSH_BYTES = 8 << 20
@@ -128,7 +126,6 @@ class HashedReader(io.RawIOBase):
         if 0 < self._position - self._hashed <= _GAP_BYTES:
             self._read_up_to(self._position)
         done, view = 0, memoryview(buffer).cast("B")
-        expect_large(view)
         while n := os.preadv(self._fd, [view[done : done + _CHUNK_BYTES]], self._position):
             self._take(view[done : done + n])
             done += n

@@ -1,8 +1,7 @@
-"""Large memory moved quickly, whatever number of threads torch may use."""
+"""Large memory copied quickly, whatever number of threads torch may use."""
 
 import contextlib
 import ctypes
-import mmap
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,6 @@ from typing import Any
 
 _PIECE_BYTES = 2 << 20
 _MAX_THREADS = 4  # one alone does not use all of a server's memory bandwidth, four nearly do
-_HUGE_BYTES = 2 << 20
 
 _Piece = tuple[int, int, int]  # to, from, bytes
 
@@ -44,18 +42,3 @@ def _usable_cpus() -> int:
     with contextlib.suppress(AttributeError):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def expect_large(buffer: memoryview) -> None:
-    """Asks for huge pages under a large buffer that is about to be filled for the first time.
-
-    Fresh memory comes in pages of 4 kB, each at the cost of a fault, which all together cost more
-    than reading a cached file into them. A hint: where the system has none, nothing happens.
-    """
-    advice = getattr(mmap, "MADV_HUGEPAGE", None)
-    if advice is None or buffer.nbytes < _HUGE_BYTES:
-        return
-    address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
-    begin = -(-address // mmap.PAGESIZE) * mmap.PAGESIZE
-    size = (address + buffer.nbytes - begin) // mmap.PAGESIZE * mmap.PAGESIZE
-    ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(size), advice)

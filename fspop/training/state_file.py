@@ -13,9 +13,11 @@ import struct
 import sys
 import types
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from fspop.errors import Damaged, TaskError
+from fspop.training.mapped import MappedFile
 
 JSON_FILE = "state.json"
 TORCH_FILE = "state.pt"
@@ -69,11 +71,19 @@ def read_state(path: str, file: io.RawIOBase, map_location: Any) -> dict[str, An
 
     Never executes what it reads: JSON, or torch with `weights_only=True`.
     """
+    if path.endswith(JSON_FILE):
+        return _as_state(path, lambda: json.loads(file.readall() or b""))
+    return _as_state(path, lambda: _load_torch(file, map_location))
+
+
+def read_mapped(path: str, file: MappedFile, map_location: Any) -> dict[str, Any]:
+    """As `read_state`, of a torch file whose pages the tensors then lie in."""
+    return _as_state(path, lambda: file.load(map_location))
+
+
+def _as_state(path: str, read: Callable[[], Any]) -> dict[str, Any]:
     try:
-        if path.endswith(JSON_FILE):
-            state = json.loads(file.readall() or b"")
-        else:
-            state = _load_torch(file, map_location)
+        state = read()
     except _UNREADABLE as error:
         if type(error).__name__ in ("OutOfMemoryError", "AcceleratorError"):
             raise  # the GPU's trouble, not the file's
@@ -84,8 +94,8 @@ def read_state(path: str, file: io.RawIOBase, map_location: Any) -> dict[str, An
 
 
 def _load_torch(file: io.RawIOBase, map_location: Any) -> Any:
-    # From the open file, not mapped into memory: another host may delete a retired checkpoint while
-    # tensors still live in its pages, and a network filesystem answers that with SIGBUS.
+    # Not mapped into memory: another host may delete a retired checkpoint while tensors still live
+    # in its pages, and a network filesystem answers that with SIGBUS (see `mapped`).
     import torch
 
     if file.read(4) != b"PK\x03\x04":  # torch would fall back to older formats, never written here
