@@ -1,5 +1,6 @@
 """What all tests share: GPU tests are skipped by name, and every skip is counted and explained."""
 
+import signal
 from collections import Counter
 
 import pytest
@@ -57,4 +58,7 @@ class SkipReport:
 
 
 def pytest_configure(config):
+    # A background job of a shell ignores SIGINT, and its children would inherit that.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(SkipReport(config.getoption("--allow-skips")), "skip-report")
