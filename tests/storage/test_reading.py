@@ -210,3 +210,26 @@ def test_reading_costs_two_listings_and_no_read_when_nothing_changed(paths, log,
     finally:
         os.open = original
     assert listings == ["log"] and opened == []
+
+
+def test_a_reader_that_compaction_outruns_again_and_again_is_not_told_of_damage(
+    paths, log, monkeypatch
+):
+    """Each snapshot it has just listed is gone when it wants to load it."""
+    original, runs, slow = reader.newest_snapshot, [], fresh(paths)
+
+    def listed_then_slept(where):
+        newest = original(where)
+        if len(runs) < 7:
+            runs.append(newest)
+            monkeypatch.setattr(reader, "newest_snapshot", original)
+            for n in range(24):
+                report(log, 1000 * len(runs) + n)
+            monkeypatch.setattr(reader, "newest_snapshot", listed_then_slept)
+        return newest
+
+    monkeypatch.setattr(reader.time, "sleep", lambda s: None)
+    for n in range(20):
+        report(log, n)
+    monkeypatch.setattr(reader, "newest_snapshot", listed_then_slept)
+    assert slow.refresh() == log.refresh() and len(runs) == 7
