@@ -100,7 +100,7 @@ class Meddles(Mutator):
         state["list"].append(2)
         state["nested"]["b"] = 2
         view.members[0].hparams["lr"] = "meddled"
-        return {"list": [1], "nested": {"a": 1}}, []
+        return state, []
 
 
 @dataclasses.dataclass(frozen=True)

@@ -114,7 +114,7 @@ def test_a_strategy_that_modifies_what_it_is_given_modifies_only_copies():
     controller = PopulationController.on_log(first.manifest, Meddles(), None, log)
     state = report(controller, 0, 10)
     assert state.members[0].generation.hparams == {"lr": 0.1}
-    assert state.mutator == {"list": [1], "nested": {"a": 1}}
+    assert state.mutator == {"list": [1, 2], "nested": {"a": 1, "b": 2}}
     assert MemoryLog(store).refresh() == state
 
 
