@@ -100,3 +100,12 @@ def test_names_and_numbers_that_do_not_exist_are_refused(tmp_path):
         with pytest.raises(UsageError, match=rf"layers: got {n!r}, but the model has 3: body\.0"):
             trainer.freeze_to(n)
     assert trainer.frozen == []
+
+
+def test_gradients_gathered_before_freezing_are_not_applied_afterwards(tmp_path):
+    trainer = make(tmp_path, accumulate_steps=4, optim_function="SGD")
+    trainer.train(3)
+    trainer.freeze("body")
+    before = weights(trainer)
+    trainer.train(1)
+    assert changed(trainer, before) == HEAD

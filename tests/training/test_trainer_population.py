@@ -13,6 +13,7 @@ from fspop.mutators import TruncationSelection
 from fspop.paths import RunPaths
 from fspop.training import Trainer, load_model
 from fspop.training.saver import Saver
+from fspop.training.schedules import WarmRestart
 from fspop.worker.session import Session
 from tests.training.trainer_run import Noisy
 from tests.training.trainers import Net, points, same, weights
@@ -118,3 +119,13 @@ def test_a_class_with_arguments_makes_a_model_for_each_member(tmp_path):
         assert one._task.model is not other._task.model
         assert same(weights(one._task), weights(other._task))
         assert set(one._task.scalars()) == {"learning_rate"}
+
+
+def test_members_that_were_given_one_loss_and_one_schedule_have_their_own(tmp_path):
+    given = {"loss_function": torch.nn.CrossEntropyLoss(), "lr_scheduler": WarmRestart()}
+    make = functools.partial(Trainer, Net, train_dataset=DATA, val_dataset=points(30), **given)
+    _, held = begin(tmp_path, make)
+    with opened(tmp_path, held, make) as one, opened(tmp_path, held, make) as other:
+        one._task.apply_hparams({"label_smoothing": 0.1, "learning_rate": 0.1})
+        other._task.apply_hparams({"label_smoothing": 0.3, "learning_rate": 0.3})
+        assert one._task.effective_hparams() == {"label_smoothing": 0.1, "learning_rate": 0.1}

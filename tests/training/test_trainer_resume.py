@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from fspop.training import random_state, save_checkpoint
 from fspop.training.saving import read_index
@@ -119,3 +120,18 @@ def test_evaluating_in_between_changes_nothing(tmp_path):
         state = {"task": trainer.state_dict(), "random": random_state.capture()}
         states.append(save_checkpoint(tmp_path / f"{len(states)}", state).digest)
     assert states[0] == states[1]
+
+
+def test_without_a_seed_the_order_of_the_data_resumes_too(tmp_path):
+    whole, first, second = (make_trainer("sgd", tmp_path, seed=None) for _ in range(3))
+    whole.train(5)
+    first.load_state_dict(whole.state_dict())
+    assert first.seed == whole.seed != second.seed
+    orders = [next(trainer.train_loader._order.indices()) for trainer in (whole, first)]
+    assert torch.equal(*orders)
+
+
+def test_the_end_of_an_epoch_belongs_to_its_last_step(tmp_path):
+    trainer = make_trainer("sgd", tmp_path)
+    trainer.train(7)
+    assert (trainer.epoch, trainer.batch) == (1, 0) and trainer.history.count("acc/val") == 1
