@@ -3,6 +3,7 @@
 import signal
 from collections import Counter
 
+import hypothesis
 import pytest
 
 
@@ -58,6 +59,8 @@ class SkipReport:
 
 
 def pytest_configure(config):
+    hypothesis.settings.register_profile("fspop", deadline=None)  # a busy machine is no failure
+    hypothesis.settings.load_profile("fspop")
     # A background job of a shell ignores SIGINT, and its children would inherit that.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
