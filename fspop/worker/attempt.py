@@ -73,7 +73,9 @@ class Attempt:
             self._left = False
             return self._following
         if not complete:
-            return held if self._stop.is_set else self._workforce.poll(session.held) or held
+            if self._stop.is_set:
+                return session.held  # newer than `held` where a report landed meanwhile
+            return self._workforce.poll(session.held) or session.held
         self._draft = session.draft(**session.evaluate())
         return self._commit(session) if self._must_wait(session) else session.held
 
