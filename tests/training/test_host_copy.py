@@ -140,7 +140,7 @@ def test_versions_that_a_module_left_in_its_state_are_copied():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="gpu: no CUDA device here")
 def test_a_state_on_the_gpu_is_copied_to_pinned_memory_before_it_changes(tmp_path):
     x = torch.arange(5_000_000, device="cuda")
     host = HostCopy()

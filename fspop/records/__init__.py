@@ -1,0 +1,71 @@
+"""The words of fspop as data: what a record says, what the folded state holds, what a manifest
+fixes.
+
+Everything here is plain data without I/O. Two families share the words: the *operations* a record
+carries (facts, tagged by `op`) and the *state* that folding them gives. Folding lives in
+`storage.fold`.
+"""
+
+from fspop.records.ids import check_id, generation_id, parse_generation_id
+from fspop.records.manifest import Manifest
+from fspop.records.operations import (
+    AnyOp,
+    AttemptFailed,
+    Born,
+    Claimed,
+    Created,
+    Finished,
+    Joined,
+    Left,
+    Lost,
+    MemberFailed,
+    MutatorChanged,
+    MutatorFailed,
+    Op,
+    Record,
+    Released,
+    Reported,
+    Retired,
+    Retried,
+)
+from fspop.records.plain import check_plain, encode_json
+from fspop.records.state import FORMAT, KEPT_EVALUATIONS, Best, Claim, Generation, Member, State
+from fspop.records.words import Checkpoint, Evaluation, Point, Process
+
+__all__ = [
+    "FORMAT",
+    "KEPT_EVALUATIONS",
+    "AnyOp",
+    "AttemptFailed",
+    "Best",
+    "Born",
+    "Checkpoint",
+    "Claim",
+    "Claimed",
+    "Created",
+    "Evaluation",
+    "Finished",
+    "Generation",
+    "Joined",
+    "Left",
+    "Lost",
+    "Manifest",
+    "Member",
+    "MemberFailed",
+    "MutatorChanged",
+    "MutatorFailed",
+    "Op",
+    "Point",
+    "Process",
+    "Record",
+    "Released",
+    "Reported",
+    "Retired",
+    "Retried",
+    "State",
+    "check_id",
+    "check_plain",
+    "encode_json",
+    "generation_id",
+    "parse_generation_id",
+]

@@ -1,0 +1,45 @@
+"""Plain data: what reads back from JSON as it was written."""
+
+import math
+from typing import Any
+
+import msgspec
+
+from fspop.errors import InvalidSetting
+
+
+def check_plain(value: Any, what: str) -> Any:
+    """Returns `value` as it will read back from JSON; raises InvalidSetting if that would change
+    it.
+
+    Plain data is None, bool, int, float (finite), str, and lists and string-keyed dicts of those.
+    Tuples become lists.
+    """
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            raise InvalidSetting(
+                f"{what}: got {value}, an integer beyond 64 bits; use a float or a string"
+            )
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidSetting(f"{what}: got {value}, but plain data has no NaN or infinity")
+        return float(value)
+    if isinstance(value, list | tuple):
+        return [check_plain(item, f"{what}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise InvalidSetting(f"{what}: got the key {key!r}; keys of plain data are strings")
+        return {key: check_plain(item, f"{what}.{key}") for key, item in value.items()}
+    raise InvalidSetting(
+        f"{what}: got {type(value).__name__}, but it must be plain data "
+        "(numbers, strings, booleans, None, lists, dicts with string keys)"
+    )
+
+
+def encode_json(value: Any) -> bytes:
+    """Compact JSON bytes of a struct or plain data."""
+    return msgspec.json.encode(value)
