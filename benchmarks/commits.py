@@ -1,14 +1,16 @@
 """Processes committing at once, with Optuna's journal beside them in the same run.
 
-    .venv/bin/python benchmarks/commits.py [--processes 8] [--seconds 10] [--dir DIR] [--json]
+    .venv/bin/python benchmarks/commits.py [--processes 8] [--seconds 10] [--flush-ms 4] [--dir DIR]
 
 Both report one evaluation durably and read back what changed. Two measures:
 * so many seconds of reporting as often as possible. A lock that one process keeps for itself does
   well here: it shows in "slowest over fastest process".
 * a round: each process makes 50 reports, and the round is over when the last one is done, as in
   training, where the slowest decides when the others go on.
-The two take turns, so that whatever else the machine does meets both. Needs optuna for the
-comparison (`pip install fspop[benchmarks]`).
+The two take turns, so that whatever else the machine does meets both. A flush takes from 0.1 ms on
+a fast local disk to several ms on a busy or remote one, and decides which of the two is limited by
+what: `--flush-ms 4` makes every fsync of both take 4 ms longer. Needs optuna for the comparison
+(`pip install fspop[benchmarks]`).
 """
 
 import argparse
@@ -62,6 +64,17 @@ def optuna_report(root: Path):
     return lambda n: storage.set_trial_intermediate_value(trial._trial_id, n, n / 7)
 
 
+def slow_down_flushes(by_s: float) -> None:
+    """Every fsync of this process takes so much longer, as on a slower disk."""
+    fsync = os.fsync
+
+    def slower(fd) -> None:
+        fsync(fd)
+        time.sleep(by_s)
+
+    os.fsync = slower
+
+
 def child(system: str, root: Path, name: str, seconds: float, share: int) -> None:
     """Reports as often as it can (at most `share` times), from the moment the file `go` appears;
     says how often, how long the slowest took, and the time for all.
@@ -100,14 +113,16 @@ def prepare(system: str, root: Path) -> None:
     optuna.create_study(study_name="s", storage=storage)
 
 
-def turn(system: str, root: Path, n: int, seconds: float, share: int = 10**9) -> list[list[float]]:
+def turn(
+    system: str, root: Path, n: int, seconds: float, flush_ms: float, share: int = 10**9
+) -> list[list[float]]:
     """[reports, worst wait, time] of each of `n` processes working at once."""
     for path in root.glob("*.ready"):
         path.unlink()
     (root / "go").unlink(missing_ok=True)
     names = [f"p{i}" for i in range(n)]
     command = [sys.executable, __file__, "--child", system, "--dir", root, "--seconds", seconds]
-    command += ["--share", share]
+    command += ["--share", share, "--flush-ms", flush_ms]
     processes = [
         subprocess.Popen([str(word) for word in [*command, "--name", name]]) for name in names
     ]
@@ -146,12 +161,12 @@ def after_kill(root: Path) -> list[float]:
     return waited
 
 
-def rounds(folder: Path, n: int) -> list[Figure]:
+def rounds(folder: Path, n: int, flush_ms: float) -> list[Figure]:
     """How long until every process has made its share of reports, the median of three rounds."""
     took: dict[str, list[float]] = {"fspop": [], "optuna": []}
     for _ in range(3):
         for system, times in took.items():
-            results = turn(system, folder / system, n, 600.0, SHARE)
+            results = turn(system, folder / system, n, 600.0, flush_ms, SHARE)
             times.append(max(time for _, _, time in results))
     medians = {system: statistics.median(times) for system, times in took.items()}
     return [
@@ -167,7 +182,7 @@ def is_stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-def measure(folder: Path, n: int, seconds: float) -> list[Figure]:
+def measure(folder: Path, n: int, seconds: float, flush_ms: float) -> list[Figure]:
     systems = ["fspop"] + ["optuna"] * (importlib.util.find_spec("optuna") is not None)
     counts = {system: [0.0] * n for system in systems}
     worst, took = dict.fromkeys(systems, 0.0), dict.fromkeys(systems, 0.0)
@@ -176,7 +191,7 @@ def measure(folder: Path, n: int, seconds: float) -> list[Figure]:
         prepare(system, folder / system)
     for system in ["fspop", *systems[1:], "fspop"]:
         share = seconds / 2 if system == "fspop" else seconds
-        results = turn(system, folder / system, n, share)
+        results = turn(system, folder / system, n, share, flush_ms)
         counts[system] = [a + b for a, (b, _, _) in zip(counts[system], results, strict=True)]
         worst[system] = max(worst[system], *(wait for _, wait, _ in results))
         took[system] += max(time for _, _, time in results)
@@ -191,7 +206,7 @@ def measure(folder: Path, n: int, seconds: float) -> list[Figure]:
             Figure("Optuna's journal: slowest over fastest process", unfair, ""),
             Figure("Optuna's journal: worst wait", worst["optuna"], "s"),
             Figure("throughput over Optuna's", ratio, "x", 2.0, at_most=False),
-            *rounds(folder, n),
+            *rounds(folder, n, flush_ms),
         ]
     waits = after_kill(folder / "fspop")
     return [
@@ -209,6 +224,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--flush-ms", type=float, default=0.0, help="lengthens each fsync")
     parser.add_argument("--dir", type=Path, help="where to work (default: a temporary folder)")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--child", choices=["fspop", "optuna"], help=argparse.SUPPRESS)
@@ -216,10 +232,14 @@ def main() -> int:
     parser.add_argument("--share", type=int, default=10**9, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
+        if given.flush_ms:
+            slow_down_flushes(given.flush_ms / 1e3)
         child(given.child, given.dir, given.name, given.seconds, given.share)
         return 0
     with tempfile.TemporaryDirectory(dir=given.dir) as folder:
-        return show(measure(Path(folder), given.processes, given.seconds), given.json)
+        return show(
+            measure(Path(folder), given.processes, given.seconds, given.flush_ms), given.json
+        )
 
 
 if __name__ == "__main__":
