@@ -22,7 +22,7 @@ from fspop.worker.cleanup import sweep
 from fspop.worker.heartbeat import Pulse
 from fspop.worker.joining import join
 from fspop.worker.notify import notify
-from fspop.worker.session import checkpoint_folder, read_checkpoint
+from fspop.worker.session import checkpoint_folder, opened_checkpoint
 from fspop.worker.signals import StopRequest
 from fspop.worker.signs import Signs
 from fspop.worker.space import with_space
@@ -226,8 +226,8 @@ class Daemon:
                 return replaced
             self._stop.wait(SECOND_LOOK_S)
             try:
-                read_checkpoint(self._paths, held.checkpoint, "cpu")
-                return held
+                with opened_checkpoint(self._paths, held.checkpoint, "cpu"):
+                    return held
             except Damaged as again:
                 log.error("%s", again)
             following = with_space(

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from fspop.records import Checkpoint, Reported, parse_generation_id
 from fspop.seeds import derive_seed
 from fspop.storage.crash import reach
 from fspop.training import random_state
-from fspop.training.checkpoint import load_checkpoint
+from fspop.training.checkpoint import mapped_checkpoint
 from fspop.training.in_effect import check_in_effect
 from fspop.training.saver import Saver
 from fspop.training.task import Context, Task
@@ -44,10 +45,14 @@ def checkpoint_folder(paths: RunPaths, checkpoint: Checkpoint) -> Path:
     return paths.checkpoint(checkpoint.generation, checkpoint.step, checkpoint.term)
 
 
-def read_checkpoint(paths: RunPaths, checkpoint: Checkpoint, device: str) -> dict[str, Any]:
-    """The verified content of a checkpoint on record. Raises Damaged, StorageUnavailable."""
+def opened_checkpoint(
+    paths: RunPaths, checkpoint: Checkpoint, device: str
+) -> AbstractContextManager[dict[str, Any]]:
+    """The verified content of a checkpoint on record, in the pages of its file for as long as the
+    block runs. Raises Damaged, StorageUnavailable.
+    """
     folder = checkpoint_folder(paths, checkpoint)
-    return load_checkpoint(folder, checkpoint.digest or None, map_location=device)
+    return mapped_checkpoint(folder, checkpoint.digest or None, map_location=device)
 
 
 class Draft(NamedTuple):
@@ -107,23 +112,28 @@ class Session:
     def _begin(self, context: Context) -> None:
         """Sets up, restores, then applies the hparams over whatever the checkpoint brought back."""
         random_state.seed_all(derive_seed(*self._seeds, "setup"))
-        loaded = self._load()
         with user_code("setup"):
             self._task.setup(context)
-        if loaded is not None:
-            with user_code("load_state_dict"):
-                self._task.load_state_dict(loaded["task"])
+        random = self._restore()
         apply_hparams(self._task, copy.deepcopy(self.held.hparams))
         random_state.seed_all(derive_seed(*self._seeds, "train"))
-        if loaded is not None and self.held.resumes:
-            random_state.restore(loaded["random"], self._device)
+        if random is not None:
+            random_state.restore(random, self._device)
         self._random = random_state.capture(self._device)
         reach("worker.restored")
 
-    def _load(self) -> dict[str, Any] | None:
+    def _restore(self) -> dict[str, Any] | None:
+        """Gives the task its checkpoint, if there is one; the random state to go on with, if any.
+
+        After `setup`, so that the file is in use for no longer than the copying takes.
+        """
         if self.held.checkpoint is None:
             return None
-        return read_checkpoint(self._paths, self.held.checkpoint, self._device)
+        with opened_checkpoint(self._paths, self.held.checkpoint, self._device) as loaded:
+            with user_code("load_state_dict"):
+                self._task.load_state_dict(loaded["task"])
+            random: dict[str, Any] = loaded["random"]
+        return random if self.held.resumes else None
 
     def carries_on(self, held: Assignment) -> bool:
         """Whether this live state is what `held` starts from; then the session goes on with it."""

@@ -1,9 +1,13 @@
 """One task in training: it goes on, or starts again, to the same bit."""
 
 import dataclasses
+import os
 import random
+import sys
+from pathlib import Path
 
 import pytest
+import torch
 
 from fspop.errors import Damaged, HparamsNotApplied, TaskError, TaskRaised
 from fspop.paths import RunPaths
@@ -157,3 +161,22 @@ def test_a_task_cannot_take_the_worker_with_it(tmp_path, leave):
     session = open_session(tmp_path, held, Leaving)
     with pytest.raises(TaskRaised):
         session.train(1, go_on)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files are mapped on Linux only")
+def test_a_checkpoint_is_restored_from_the_pages_of_its_file_which_may_go_afterwards(tmp_path):
+    class Large(Walk):
+        def state_dict(self):
+            return {"x": torch.full((500_000,), self.x)}
+
+        def load_state_dict(self, state):
+            self.mapped = "state.pt" in Path("/proc/self/maps").read_text()
+            self.kept, self.x = state["x"], state["x"][0].item()
+
+    workforce, held = begin(tmp_path, Large)
+    session = open_session(tmp_path, held, Large)
+    held = workforce.report(held, session.complete(session.draft())).next
+    task = open_session(tmp_path, held, Large)._task
+    for file in tmp_path.rglob("state.pt"):
+        os.truncate(file, 0)
+    assert task.mapped and (task.kept == task.x).all()
