@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Quantized,
         Space,
         Uniform,
+        When,
     )
 
 __version__ = "0.1.0"
@@ -30,6 +31,7 @@ __all__ = [
     "Quantized",
     "Space",
     "Uniform",
+    "When",
     "__version__",
 ]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fspop.mutators.coordinates import Coordinates
 from fspop.mutators.explore import Past
 from fspop.mutators.gaussian_process import Array, Model, Points
 
@@ -13,20 +14,25 @@ CANDIDATES = 256
 REFINEMENTS = (0.1, 0.03, 0.01)
 """Around the best candidate, this wide, new ones are tried."""
 
-Place = tuple[float, float, Sequence[float]]
+ABSENT = 0.5
+"""The coordinate of a number that does not exist; that it differs is told by its parent."""
+ABSENT_CATEGORY = -1.0
+Place = tuple[float, float, Coordinates]
 
 
 def most_promising(
-    here: Sequence[float],
+    here: Coordinates,
     free: Sequence[int],
+    kept: Sequence[int],
     rows: Sequence[Any],
     gains: Sequence[float],
     past: Past,
     running: Sequence[Place],
     rng: random.Random,
-) -> list[float]:
+) -> list[float | None]:
     """`here` with the coordinates at the places `free` chosen by the model; the others are kept.
 
+    kept: the places of the categories that exist here; what does not exist is no part of the model.
     rows: [step, steps, score, gain, coordinates] each; gains: theirs, standardised.
     """
     assert past.score is not None
@@ -35,13 +41,13 @@ def most_promising(
     low, width = min(scores), (max(scores) - min(scores)) or 1.0
 
     def points(places: Sequence[Place]) -> Points:
-        numbers = [[(r - low) / width, *(c[i] for i in free)] for _, r, c in places]
-        kept = [[c[i] for i in range(len(here)) if i not in free] for _, _, c in places]
+        numbers = [[(r - low) / width, *_at(c, free, ABSENT)] for _, r, c in places]
+        categories = [_at(c, kept, ABSENT_CATEGORY) for _, _, c in places]
         times = [t / interval for t, _, _ in places]
         n = len(places)
         return Points(
             np.array(numbers, float).reshape(n, len(free) + 1),
-            np.array(kept, float).reshape(n, len(here) - len(free)),
+            np.array(categories, float).reshape(n, len(kept)),
             np.array(times, float),
         )
 
@@ -65,6 +71,11 @@ def most_promising(
     for i, value in zip(free, best, strict=True):
         found[i] = value
     return found
+
+
+def _at(coordinates: Coordinates, places: Sequence[int], absent: float) -> list[float]:
+    found = (coordinates[i] for i in places)
+    return [absent if number is None else number for number in found]
 
 
 def _search(bound: Any, dimensions: int, rng: random.Random) -> list[float]:

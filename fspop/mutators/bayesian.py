@@ -48,28 +48,32 @@ class Bayesian(ExploreRule):
             return Perturb().apply(hparams, space, rng, past)
         seen = [rows[key] for key in sorted(rows, key=int)]
         gains = standardised([row[3] for row in seen])
+        hparams = self._played(space, hparams, seen, gains, rng)
         here = coordinates(space, hparams)
-        chosen = self._played(space, hparams, seen, gains, rng)
-        here = [chosen.get(i, value) for i, value in enumerate(here)]
-        if len(chosen) < len(here):
+        existing = [(i, d) for i, d in enumerate(domains_of(space)) if here[i] is not None]
+        free = [i for i, domain in existing if not options_of(domain)]
+        if free:
             from fspop.mutators.acquisition import most_promising  # numpy only once it is needed
 
             running = [(t, r, coordinates(space, h)) for t, r, h in past.running]
-            free = [i for i in range(len(here)) if i not in chosen]
-            here = most_promising(here, free, seen, gains, past, running, rng)
-        return with_coordinates(space, hparams, here)
+            kept = [i for i, _ in existing if i not in free]
+            here = most_promising(here, free, kept, seen, gains, past, running, rng)
+        return with_coordinates(space, hparams, here, rng)
 
     def _played(
         self, space: Space, hparams: Any, seen: list[Any], gains: list[float], rng: random.Random
-    ) -> dict[int, int]:
-        """The categories to try, by the place of their coordinate."""
-        chosen = {}
-        for i, domain in enumerate(domains_of(space, hparams)):
-            options = options_of(domain)
-            if options:
-                plays = [(round(row[4][i]), g) for row, g in zip(seen, gains, strict=True)]
-                chosen[i] = play(len(options), plays, rng)
-        return chosen
+    ) -> Any:
+        """The hparams with the categories to try; a conditional one where those before allow it."""
+        domains = domains_of(space)
+        for i, options in enumerate(map(options_of, domains)):
+            if not options or coordinates(space, hparams)[i] is None:
+                continue
+            rows = [(row[4][i], gain) for row, gain in zip(seen, gains, strict=True)]
+            plays = [(round(option), gain) for option, gain in rows if option is not None]
+            chosen: list[float | None] = [None] * len(domains)
+            chosen[i] = play(len(options), plays, rng)
+            hparams = with_coordinates(space, hparams, chosen, rng)
+        return hparams
 
 
 def standardised(gains: list[float]) -> list[float]:

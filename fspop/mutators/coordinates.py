@@ -1,50 +1,56 @@
 """Hparams as coordinates: numbers from 0 to 1, and categories as the index of an option."""
 
 import math
+import random
 from collections.abc import Sequence
 from typing import Any
 
+from fspop.records import check_plain
 from fspop.space import Boolean, Choice, Domain, LogUniform, Ordinal, Space
 from fspop.space.domain import Bounded
+from fspop.space.entries import MISSING, Path, at
 
 BOOLEANS = (False, True)
 
 
-def coordinates(space: Space, hparams: Any) -> list[float]:
+Coordinates = Sequence[float | None]
+"""None where a conditional hparam does not exist."""
+
+
+def coordinates(space: Space, hparams: Any) -> list[float | None]:
     """One number for each domain, in the order in which the space walks them."""
-    found: list[float] = []
-
-    def look(domain: Domain, value: Any) -> Any:
-        value = domain.clip(value)
-        options = options_of(domain)
-        found.append(_index(options, value) if options else _to_unit(domain, value))
-        return value
-
-    space.map(look, hparams)
+    inside = space.clip(hparams)
+    found: list[float | None] = []
+    for path, domain in _places(space):
+        value, options = at(inside, path), options_of(domain)
+        if value is MISSING:
+            found.append(None)
+        else:
+            found.append(_index(options, value) if options else _to_unit(domain, value))
     return found
 
 
-def with_coordinates(space: Space, hparams: Any, found: Sequence[float]) -> Any:
-    """The hparams with these coordinates, moved to the nearest value of each domain."""
-    rest = iter(found)
+def with_coordinates(space: Space, hparams: Any, found: Coordinates, rng: random.Random) -> Any:
+    """The hparams with these coordinates, moved to the nearest value of each domain.
 
-    def place(domain: Domain, value: Any) -> Any:
-        at, options = next(rest), options_of(domain)
-        return domain.clip(options[round(at)] if options else _from_unit(domain, at))
+    None keeps a value. What exists only by the new ones is drawn.
+    """
+    hparams = check_plain(hparams, "hparams")
+    for (path, domain), number in zip(_places(space), found, strict=True):
+        if number is not None:
+            options = options_of(domain)
+            value = options[round(number)] if options else _from_unit(domain, number)
+            at(hparams, path[:-1])[path[-1]] = domain.clip(value)
+    return space.clip(hparams, rng)
 
-    return space.map(place, hparams)
 
-
-def domains_of(space: Space, hparams: Any) -> list[Domain]:
+def domains_of(space: Space) -> list[Domain]:
     """The domains in the order of their coordinates."""
-    found: list[Domain] = []
+    return [domain for _, domain in _places(space)]
 
-    def look(domain: Domain, value: Any) -> Any:
-        found.append(domain)
-        return value
 
-    space.map(look, hparams)
-    return found
+def _places(space: Space) -> list[tuple[Path, Domain]]:
+    return [(e.path, e.value) for e in space.entries if isinstance(e.value, Domain)]
 
 
 def options_of(domain: Domain) -> Sequence[Any]:

@@ -94,6 +94,8 @@ class Perturb(ExploreRule):
 
 
 Explore = ExploreRule | MutateFn
+CONDITIONAL_TRIES = 32
+"""On so many hparams a function is tried at init where some exist under a condition only."""
 
 
 def explore(
@@ -117,22 +119,32 @@ def explore(
     given = check_plain(hparams, "hparams")
     keywords, positional = _wants_rng(rule)
     result = rule(given, *[rng] * positional, **({"rng": rng} if keywords else {}))
-    return usable(rule, result, hparams, space)
+    return usable(rule, result, hparams, space, rng)
 
 
-def usable(function: MutateFn, result: Any, hparams: Any, space: Space | None) -> Any:
+def usable(
+    function: MutateFn, result: Any, hparams: Any, space: Space | None, rng: random.Random
+) -> Any:
     """What `function` made of `hparams`, as plain data and clipped to the space.
 
-    Raises InvalidSetting where it is None, no plain data, lacks a key of the space, or has one that
-    neither the space nor `hparams` has.
+    Conditional hparams that do not exist any more are left out, those that begin to exist are drawn
+    with `rng` unless the function gave them. Raises InvalidSetting where it is None, no plain data,
+    lacks a key of the space that `hparams` has, or has one that neither the space nor `hparams`
+    has.
     """
     if result is None:
         raise InvalidSetting(f"{_name(function)}: returned None; return the new hparams")
     plain = check_plain(result, f"result of {_name(function)}")
     if space is None:
         return plain
-    clipped = space.clip(plain)
-    foreign = sorted(_names(clipped) - _names(hparams) - _names(space.mapping))
+    clipped = space.clip(plain, rng)
+    lost = sorted(_names(clipped) & _names(hparams) & space.leaves().keys() - _names(plain))
+    if lost:
+        raise InvalidSetting(
+            f"{_name(function)}: left out the key {lost[0]!r}, which the hparams it was given have "
+            "and the new ones need; keep it"
+        )
+    foreign = sorted(_names(clipped) - _names(hparams) - space.names())
     if foreign:
         raise InvalidSetting(
             f"{_name(function)}: returned the key {foreign[0]!r}, which neither the space nor the "
@@ -180,10 +192,11 @@ def check_space(rule: Explore, where: str, space: Space | None) -> None:
 
 
 def _try(rule: MutateFn, where: str, space: Space) -> None:
-    """Calls the user's function once, on hparams it will meet, so that it fails now if ever."""
+    """Calls the user's function on hparams it will meet, so that it fails now if ever."""
     rng = random.Random(0)
     try:
-        explore(rule, space.sample(rng), space, rng)
+        for _ in range(CONDITIONAL_TRIES if space.is_conditional else 1):
+            explore(rule, space.sample(rng), space, rng)
     except Exception as error:  # user code: it may raise anything
         raise InvalidSetting(
             f"{where}: {_name(rule)} fails on hparams of the space: {type(error).__name__}: {error}"

@@ -10,7 +10,7 @@ from typing import Any
 from fspop.errors import InvalidSetting
 from fspop.mutators.base import Decision, MemberView, MutateFn, Mutator, MutatorState, View
 from fspop.mutators.checks import check_count
-from fspop.mutators.explore import usable
+from fspop.mutators.explore import CONDITIONAL_TRIES, usable
 from fspop.mutators.ranking import rank
 from fspop.records import Checkpoint, Point
 from fspop.seeds import Rng
@@ -52,10 +52,13 @@ class SingleWorkerExplore(Mutator):
             raise InvalidSetting(f"SingleWorkerExplore: got {n_members} members; it works with 1")
         if space is None:
             return
-        hparams = space.sample(random.Random(0))
+        rng = random.Random(0)
         try:
-            for direction in BRANCHES[1:]:
-                usable(self.mutate_fn, self.mutate_fn(hparams, direction, 0), hparams, space)
+            for _ in range(CONDITIONAL_TRIES if space.is_conditional else 1):
+                hparams = space.sample(rng)
+                for direction in BRANCHES[1:]:
+                    result = self.mutate_fn(hparams, direction, 0)
+                    usable(self.mutate_fn, result, hparams, space, rng)
         except Exception as error:  # user code: it may raise anything
             raise InvalidSetting(
                 "SingleWorkerExplore.mutate_fn: it fails on hparams of the space: "
@@ -85,8 +88,8 @@ class SingleWorkerExplore(Mutator):
         if state["origin"] is None or state["fruitless"] >= FRUITLESS_PHASES:
             return state, []
         if state["doing"] == "exploit":
-            return self._exploiting(state, view, me)
-        return self._exploring(state, view, me)
+            return self._exploiting(state, view, me, rng)
+        return self._exploring(state, view, me, rng)
 
     def train_until(self, state: MutatorState, view: View, member: int) -> int | None:
         """The end of the branch or of the exploiting; None until there is a checkpoint."""
@@ -104,7 +107,7 @@ class SingleWorkerExplore(Mutator):
         return int(state["origin"][1]) + steps
 
     def _exploring(
-        self, state: MutatorState, view: View, me: MemberView
+        self, state: MutatorState, view: View, me: MemberView, rng: Rng
     ) -> tuple[MutatorState, list[Decision]]:
         score, sick = self._outcome(state, me)
         end = me.checkpoints[-1] if me.checkpoints else None
@@ -114,8 +117,8 @@ class SingleWorkerExplore(Mutator):
         if end is not None and not sick:
             state = {**state, "ends": {**state["ends"], state["doing"]: [*end.point, me.hparams]}}
         if state["doing"] == "neg":
-            return self._compared(state, view)
-        return self._branch(state, view, "pos" if state["doing"] == "center" else "neg")
+            return self._compared(state, view, rng)
+        return self._branch(state, view, rng, "pos" if state["doing"] == "center" else "neg")
 
     def _outcome(self, state: MutatorState, me: MemberView) -> tuple[float | None, bool]:
         """(the first value at or after the end, whether it diverged before or at it)."""
@@ -128,18 +131,22 @@ class SingleWorkerExplore(Mutator):
         return None, False
 
     def _branch(
-        self, state: MutatorState, view: View, direction: str, why: str = ""
+        self, state: MutatorState, view: View, rng: Rng, direction: str, why: str = ""
     ) -> tuple[MutatorState, list[Decision]]:
         phase, origin = state["phase"], Point(*state["origin"])
         result = self.mutate_fn(state["base"], direction, phase)
-        hparams = usable(self.mutate_fn, result, state["base"], view.space)
+        hparams = usable(self.mutate_fn, result, state["base"], view.space, rng.member(0))
         reason = f"{why}phase {phase}: tries {direction} from step {origin.step}"
         return {**state, "doing": direction}, [Decision(0, origin, hparams, reason)]
 
-    def _compared(self, state: MutatorState, view: View) -> tuple[MutatorState, list[Decision]]:
+    def _compared(
+        self, state: MutatorState, view: View, rng: Rng
+    ) -> tuple[MutatorState, list[Decision]]:
         order = rank({i: state["scores"].get(name) for i, name in enumerate(BRANCHES)}, view.mode)
         if not order:
-            return self._nobody(state, view, f"phase {state['phase']}: all branches diverged; ")
+            return self._nobody(
+                state, view, rng, f"phase {state['phase']}: all branches diverged; "
+            )
         best = BRANCHES[order[0]]
         generation, step, hparams = state["ends"][best]
         shown = ", ".join(f"{name} {_shown(state['scores'].get(name))}" for name in BRANCHES)
@@ -154,10 +161,10 @@ class SingleWorkerExplore(Mutator):
         return state, [Decision(0, Point(generation, step), hparams, reason)]
 
     def _exploiting(
-        self, state: MutatorState, view: View, me: MemberView
+        self, state: MutatorState, view: View, me: MemberView, rng: Rng
     ) -> tuple[MutatorState, list[Decision]]:
         if any(e.diverged for e in me.evaluations):
-            return self._nobody(state, view, f"phase {state['phase']}: diverged; ")
+            return self._nobody(state, view, rng, f"phase {state['phase']}: diverged; ")
         end: Checkpoint | None = me.checkpoints[-1] if me.checkpoints else None
         if end is None or end.step < self._due(state):
             return state, []
@@ -165,12 +172,12 @@ class SingleWorkerExplore(Mutator):
         return {**self.init(), **begun}, []
 
     def _nobody(
-        self, state: MutatorState, view: View, why: str
+        self, state: MutatorState, view: View, rng: Rng, why: str
     ) -> tuple[MutatorState, list[Decision]]:
         """Back to the origin, with the next phase's steps: its center is known to diverge."""
         known = {"phase": state["phase"] + 1, "fruitless": state["fruitless"] + 1}
         kept = {"origin": state["origin"], "base": state["base"], "scores": {"center": None}}
-        return self._branch({**self.init(), **kept, **known}, view, "pos", why)
+        return self._branch({**self.init(), **kept, **known}, view, rng, "pos", why)
 
 
 def _shown(score: float | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from fspop.report.schema import MemberStatus, RunStatus
 
 GAP = 2  # spaces between two columns
+ABSENT = "-"  # where a member does not have a hparam that others have
 
 
 class Column(NamedTuple):
@@ -67,10 +68,10 @@ def short(value: Any) -> str:
 
 
 def varying(members: Sequence[MemberStatus]) -> dict[str, list[Any]]:
-    """By dotted name, the hparams that are not the same in all members; "" where one has none."""
+    """By dotted name, the hparams that are not the same in all members; "-" where one has none."""
     rows = [flat(m.hparams) for m in members]
     names = dict.fromkeys(name for row in rows for name in row)
-    columns = {name: [row.get(name, "") for row in rows] for name in names}
+    columns = {name: [row.get(name, ABSENT) for row in rows] for name in names}
     return {n: c for n, c in columns.items() if any(value != c[0] for value in c)}
 
 
@@ -108,9 +109,13 @@ def _columns(status: RunStatus) -> list[Column]:
 def _hparam_columns(members: Sequence[MemberStatus]) -> list[Column]:
     """The first two are worth more than the rest."""
     return [
-        Column(name, [short(v) for v in values], not isinstance(values[0], str), 3 if i < 2 else 4)
+        Column(name, [short(v) for v in values], _are_numbers(values), 3 if i < 2 else 4)
         for i, (name, values) in enumerate(varying(members).items())
     ]
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return not isinstance(next((v for v in values if v != ABSENT), ABSENT), str)
 
 
 def headline(status: RunStatus) -> str:

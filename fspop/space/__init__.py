@@ -1,7 +1,7 @@
 """Search spaces: domains, sampled and perturbed within their bounds, and nested dicts of them.
 
 Random numbers come from the `random.Random` that is handed in and from nowhere else, so a seeded
-stream always gives the same hparams. Domains never depend on each other here.
+stream always gives the same hparams. A `When` lets a place depend on the value of another one.
 """
 
 from fspop.space.checks import check_factors, check_probability
@@ -10,6 +10,7 @@ from fspop.space.floats import LogUniform, Uniform
 from fspop.space.grid import Integer, Quantized
 from fspop.space.nested import RESAMPLE_PROBABILITY, Space
 from fspop.space.options import Boolean, Choice, Ordinal
+from fspop.space.when import When
 
 __all__ = [
     "FACTORS",
@@ -24,6 +25,7 @@ __all__ = [
     "Quantized",
     "Space",
     "Uniform",
+    "When",
     "check_factors",
     "check_probability",
 ]

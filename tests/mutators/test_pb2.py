@@ -43,7 +43,7 @@ def learned(rule, space, n, gain_of, members=8, seed=0):
 def test_coordinates_lead_back_to_the_hparams(seed):
     hparams = SPACE.sample(random.Random(seed))
     found = coordinates(SPACE, hparams)
-    back = with_coordinates(SPACE, hparams, found)
+    back = with_coordinates(SPACE, hparams, found, random.Random(0))
     assert back["lr"] == pytest.approx(hparams["lr"])
     assert back["momentum"] == pytest.approx(hparams["momentum"])
     assert {**back, "lr": 0, "momentum": 0} == {**hparams, "lr": 0, "momentum": 0}
