@@ -9,6 +9,7 @@ from fspop.mutators.base import Mutator
 from fspop.records import check_plain
 from fspop.seeds import Rng
 from fspop.space import Space
+from fspop.space.checks import is_number
 
 MAX_MEMBERS = 10_000
 
@@ -62,19 +63,14 @@ class Experiment:
         _check_int("seed", self.seed, 0)
         _check_int("threads", self.threads, 1)
         _check_int("keep_best", self.keep_best, 1)
-        _check(
-            self.checkpoint_budget_gb > 0,
-            "checkpoint_budget_gb",
-            self.checkpoint_budget_gb,
-            "above 0",
-        )
+        _check_positive("checkpoint_budget_gb", self.checkpoint_budget_gb)
         _check_int("max_attempts", self.max_attempts, 1)
         _check_int("max_deaths", self.max_deaths, 1)
         if self.max_lead_steps is not None:
             _check_int("max_lead_steps", self.max_lead_steps, 0)
         _check(self.mode in ("min", "max"), "mode", self.mode, '"min" or "max"')
-        _check(self.lease_timeout_s > 0, "lease_timeout_s", self.lease_timeout_s, "above 0")
-        _check(self.stall_timeout_s > 0, "stall_timeout_s", self.stall_timeout_s, "above 0")
+        _check_positive("lease_timeout_s", self.lease_timeout_s)
+        _check_positive("stall_timeout_s", self.stall_timeout_s)
         _check(
             isinstance(self.mutator, Mutator), "mutator", self.mutator, "a fspop.mutators.Mutator"
         )
@@ -114,6 +110,10 @@ def _check(ok: bool, field: str, value: Any, wanted: str) -> None:
         raise InvalidSetting(
             f"Experiment.{field}: got {value!r}, but it must be {wanted}", field=field
         )
+
+
+def _check_positive(field: str, value: Any) -> None:
+    _check(is_number(value) and value > 0, field, value, "a number above 0")
 
 
 def _check_int(field: str, value: Any, least: int, most: int | None = None) -> None:

@@ -25,6 +25,7 @@ VERBS = {
     "run": "fspop.cli.run",
     "best": "fspop.cli.best",
     "retry": "fspop.cli.retry",
+    "set": "fspop.cli.set_",
     "try": "fspop.cli.try_",
     "ls": "fspop.cli.ls",
 }

@@ -1,9 +1,6 @@
 """`fspop retry`: gives failed members new attempts, once their cause is gone."""
 
-import getpass
-import os
 import shlex
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fspop.cli import options
+from fspop.cli.person import person
 from fspop.errors import UsageError
 from fspop.paths import RunPaths
 from fspop.records import AnyOp, Retried, State
@@ -37,15 +35,6 @@ def command(
         f"{names} may be trained again; workers that still run take up what is free, others are "
         f"started with 'fspop worker --id 0 --dir {shlex.quote(str(root))}' or 'fspop run'"
     )
-
-
-def person() -> str:
-    """Who gives this command, as user@host."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container whose user has no name
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
 
 
 def retry(root: Path, wanted: Sequence[int], by: str) -> list[int]:

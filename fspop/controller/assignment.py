@@ -14,7 +14,8 @@ class Assignment:
     `params` is what was given to `set_eval` with that checkpoint (a path, or plain data); None
     means: begin with fresh parameters. `term` is 0 for callers that hold no claim. `train_until` is
     the step at which to wait for a decision, None without limit. `steps_before` plus a step is what
-    the member has trained over all its generations, which never runs backwards.
+    the member has trained over all its generations, which never runs backwards. `report_every` and
+    `total_steps` are the run's now, None for callers that hold no claim.
     """
 
     member: int
@@ -27,6 +28,8 @@ class Assignment:
     train_until: int | None = None
     train_s: float = 0.0
     steps_before: int = 0
+    report_every: int | None = None
+    total_steps: int | None = None
 
     @property
     def meta_params(self) -> Any:
@@ -39,7 +42,13 @@ class Assignment:
         return self.checkpoint is not None and self.checkpoint.generation == self.generation_id
 
 
-def assignment(member: Member, term: int = 0, train_until: int | None = None) -> Assignment:
+def assignment(
+    member: Member,
+    term: int = 0,
+    train_until: int | None = None,
+    report_every: int | None = None,
+    total_steps: int | None = None,
+) -> Assignment:
     """The assignment that a member's current generation stands for."""
     generation = member.generation
     restart = generation.restart
@@ -54,4 +63,6 @@ def assignment(member: Member, term: int = 0, train_until: int | None = None) ->
         train_until=train_until,
         train_s=generation.train_s,
         steps_before=member.trained_steps - generation.start_step,
+        report_every=report_every,
+        total_steps=total_steps,
     )

@@ -11,7 +11,7 @@ from fspop.controller.patch import difference
 from fspop.controller.retention import fallback_of, retirable
 from fspop.controller.text import describe_error, writable
 from fspop.errors import FspopError
-from fspop.mutators.base import Decision, MemberView, Mutator, View
+from fspop.mutators.base import Decision, MemberView, Mutator, MutatorState, View
 from fspop.records import (
     AnyOp,
     Born,
@@ -49,7 +49,7 @@ class Rules:
         A strategy that fails holds nobody: its members train on and each report asks it again.
         """
         if not state.mutator_error:
-            view, memory = view_of(state, self), _copy(state.mutator)
+            view, memory = view_of(state, self), copied(state.mutator)
             try:
                 wanted = [self.mutator.train_until(memory, view, m.index) for m in state.members]
                 return [_lower(limit, self.total_steps) for limit in wanted]
@@ -58,7 +58,7 @@ class Rules:
         return [self.total_steps for _ in state.members]
 
 
-def _copy(plain: Any) -> Any:
+def copied(plain: Any) -> Any:
     """A copy of plain data for user code, which may modify what it is given in spite of the rule:
     the folded state must stay what the log says.
     """
@@ -82,7 +82,7 @@ def _member_view(member: Member) -> MemberView:
     return MemberView(
         index=member.index,
         generation=generation.id,
-        hparams=_copy(generation.hparams),
+        hparams=copied(generation.hparams),
         start_step=generation.start_step,
         step=generation.step,
         train_s=generation.train_s,
@@ -117,7 +117,7 @@ def with_consequences(state: State, rules: Rules, ops: list[AnyOp]) -> list[AnyO
 
 def _retirable(state: State, rules: Rules) -> list[Checkpoint]:
     try:
-        wanted = rules.mutator.keeps(_copy(state.mutator))
+        wanted = rules.mutator.keeps(copied(state.mutator))
         return retirable(state, wanted, rules.budget_bytes)
     except Exception:  # a strategy that cannot say what it keeps keeps everything
         return []
@@ -141,20 +141,35 @@ def mutator_ops(
     on: calls of the mutator and the worker's loop are the only places that catch everything.
     """
     view = view_of(state, rules, reported, report)
-    rng = Rng(rules.seed, [member.next_index for member in state.members])
-    decide = rules.mutator.on_poll if poll else rules.mutator.update
     try:
-        new_state, decisions = decide(_copy(state.mutator), view, rng)
-        new_state = check_plain(new_state, "mutator state")
-        changed = difference(state.mutator, new_state)
-        births = _births(state, rules, decisions)
-        rules.mutator.keeps(new_state)
-        rules.mutator.train_until(new_state, view, reported or 0)
+        memory, births = decided(state, rules, view, poll=poll)
+        return [*births, *changed_ops(state, memory)]
     except Exception as error:
         return [MutatorFailed(*describe_error(error))]
-    if state.mutator_error and not changed:
-        changed = MutatorChanged()  # says that it works again
-    return [*births, *([changed] if changed else [])]
+
+
+def decided(
+    state: State, rules: Rules, view: View, *, poll: bool = False
+) -> tuple[MutatorState, list[AnyOp]]:
+    """What the mutator makes of `view`: its new state, and the generations that are born. Raises
+    whatever user code raises.
+    """
+    rng = Rng(rules.seed, [member.next_index for member in state.members])
+    decide = rules.mutator.on_poll if poll else rules.mutator.update
+    memory, decisions = decide(copied(state.mutator), view, rng)
+    memory = check_plain(memory, "mutator state")
+    births = _births(state, rules, decisions)
+    rules.mutator.keeps(memory)
+    rules.mutator.train_until(memory, view, view.reported or 0)
+    return memory, births
+
+
+def changed_ops(state: State, memory: MutatorState) -> list[AnyOp]:
+    """The change of the mutator's state to `memory`; one that is none says that it works again."""
+    changed = difference(state.mutator, memory)
+    if changed is None and state.mutator_error:
+        changed = MutatorChanged()
+    return [changed] if changed else []
 
 
 def _births(state: State, rules: Rules, decisions: Sequence[Decision]) -> list[AnyOp]:

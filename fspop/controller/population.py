@@ -6,18 +6,19 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import fspop
 from fspop.controller.assignment import Assignment, assignment
-from fspop.controller.claims import Claims
 from fspop.controller.decide import Rules, mutator_ops, report_ops, with_consequences
+from fspop.controller.effective import Effective, InEffect
 from fspop.controller.score import read_score
 from fspop.controller.stopwatch import Stopwatch
 from fspop.errors import InvalidId, InvalidSetting, NotARun, RunExists
 from fspop.mutators.base import Mutator
+from fspop.mutators.described import Find
 from fspop.paths import RunPaths
 from fspop.records import (
     FORMAT,
@@ -97,30 +98,49 @@ class PopulationController:
 
     @classmethod
     def open(
-        cls, root: str | Path, mutator: Mutator, space: Space | None = None
+        cls,
+        root: str | Path,
+        mutator: Mutator,
+        space: Space | None = None,
+        find: Find | None = None,
     ) -> "PopulationController":
-        """The controller of an existing run. Raises NotARun, UnknownFormat or Damaged."""
+        """The controller of an existing run. Raises NotARun, UnknownFormat or Damaged.
+
+        mutator: the strategy it was made with; `find` gives what its code calls by other names,
+        should a person have changed the strategy since.
+        """
         paths = RunPaths(root)
         manifest = read_manifest(paths)
-        return cls.on_log(manifest, mutator, space, open_log(paths, manifest))
+        return cls.on_log(manifest, mutator, space, open_log(paths, manifest), find)
 
     @classmethod
     def on_log(
-        cls, manifest: Manifest, mutator: Mutator, space: Space | None, log: Log
+        cls,
+        manifest: Manifest,
+        mutator: Mutator,
+        space: Space | None,
+        log: Log,
+        find: Find | None = None,
     ) -> "PopulationController":
         """A controller over any log, e.g. a `MemoryLog` shared with others."""
         self = cls.__new__(cls)
-        self._begin(manifest, mutator, space, log)
+        self._begin(manifest, mutator, space, log, find)
         return self
 
-    def _begin(self, manifest: Manifest, mutator: Mutator, space: Space | None, log: Log) -> None:
+    def _begin(
+        self,
+        manifest: Manifest,
+        mutator: Mutator,
+        space: Space | None,
+        log: Log,
+        find: Find | None = None,
+    ) -> None:
         self.manifest = manifest
         self.log = log
         self.stopwatch = Stopwatch()
-        budget_bytes = int(manifest.checkpoint_budget_gb * 1e9)
-        self.rules = Rules(mutator, manifest.seed, space, manifest.total_steps, budget_bytes)
-        lead = manifest.max_lead_steps
-        self.claims = Claims(manifest.max_deaths, manifest.report_every if lead is None else lead)
+        self._find = find
+        self._mutator = mutator
+        self.effective = Effective(manifest, mutator, space, find)
         if self.log.refresh().seq == 0:
             self.log.commit("init", self._first_ops)
 
@@ -128,7 +148,7 @@ class PopulationController:
         if state.seq > 0:
             return []
         births = [Born(i, 1, h, reason="first") for i, h in enumerate(self.manifest.hparams)]
-        memory = check_plain(self.rules.mutator.init(), "mutator state")
+        memory = check_plain(self._mutator.init(), "mutator state")
         changed = [MutatorChanged(set=[([key], value) for key, value in memory.items()])]
         created = Created(len(births), self.manifest.mode, self.manifest.keep_best)
         return [created, *births, *(changed if memory else [])]
@@ -137,6 +157,28 @@ class PopulationController:
     def state(self) -> State:
         """The newest state, read from the log."""
         return self.log.refresh()
+
+    def in_effect(self, state: State) -> InEffect:
+        """The settings and rules at `state`: those of the manifest, and what people changed."""
+        return self.effective.at(state)
+
+    def rules(self, state: State) -> Rules:
+        """What decisions depend on beside `state`."""
+        return self.effective.at(state).rules
+
+    def change(self, asked: Mapping[str, Any], by: str, reason: str = "") -> State:
+        """Changes settings of the run under way, by dotted key: `{"mutator.interval": 200}`, or
+        `{"mutator": "TruncationSelection", "mutator.interval": 200}` for another strategy.
+
+        One record, with who (`by`, as user@host), when and why; from there on every process decides
+        by it. Raises UsageError and InvalidSetting, and then nothing is written.
+        """
+        from fspop.controller.changing import change_ops
+
+        def build(state: State) -> list[AnyOp]:
+            return change_ops(state, self.effective, asked, by, reason, self._find)
+
+        return self.log.commit("set", build).state
 
     # -- the two calls of the population library
     def maybe_get_worker_data(
@@ -198,7 +240,9 @@ class PopulationController:
         )
         train_s = self.stopwatch.seconds(current) if current else None
         report = self._read_report(generation_id, step, params, value, metrics, train_s)
-        self.log.commit(str(worker_id), lambda state: report_ops(state, self.rules, report))
+        self.log.commit(
+            str(worker_id), lambda state: report_ops(state, self.rules(state), report)
+        )
 
     @staticmethod
     def _read_report(
@@ -225,15 +269,17 @@ class PopulationController:
     def poll(self) -> State:
         """The newest state, after the mutator's poll hook where the strategy has one."""
         state = self.log.refresh()
-        if type(self.rules.mutator).on_poll is Mutator.on_poll or not self._poll_ops(state):
+        hook = type(self.rules(state).mutator).on_poll
+        if hook is Mutator.on_poll or not self._poll_ops(state):
             return state
         return self.log.commit("poll", self._poll_ops).state
 
     def _poll_ops(self, state: State) -> list[AnyOp]:
-        ops = mutator_ops(state, self.rules, poll=True)
+        rules = self.rules(state)
+        ops = mutator_ops(state, rules, poll=True)
         if isinstance(ops[0] if ops else None, MutatorFailed) and state.mutator_error:
             return []  # known to fail: a record for every poll would say no more
-        return with_consequences(state, self.rules, ops) if ops else []
+        return with_consequences(state, rules, ops) if ops else []
 
     def _member(self, worker_id: int, state: State) -> Member:
         if not isinstance(worker_id, int) or not 0 <= worker_id < len(state.members):

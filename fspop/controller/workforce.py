@@ -70,7 +70,7 @@ class Workforce:
 
         def build(state: State) -> list[AnyOp]:
             dead = self.liveness.dead(state)
-            ops = join_ops(state, self.process, dead, self.controller.claims)
+            ops = join_ops(state, self.process, dead, self.controller.in_effect(state).claims)
             return self._with_decision_if_given_up(state, ops)
 
         self._commit(build)
@@ -91,7 +91,7 @@ class Workforce:
         """
         state = self.controller.poll()
         held = release_ops(state, self.process.incarnation)
-        if not held and not self._dead(state) and not claimable(state, self.controller.rules):
+        if not held and not self._dead(state) and not claimable(state, self.controller.rules(state)):
             self._check_joined(state)
             return None
         return self._outcome(self._commit(self._claim_ops)).next
@@ -106,9 +106,11 @@ class Workforce:
 
     def may_move_on(self, held: Assignment, step: int) -> bool:
         """Whether a report of `held` at `step` could move this worker on to another member."""
-        free = claimable(self.state, self.controller.rules)
+        state = self.state
+        now = self.controller.in_effect(state)
+        free = claimable(state, now.rules)
         least = min((member.generation.step for member in free), default=step)
-        return step - least > self.controller.claims.max_lead_steps
+        return step - least > now.claims.max_lead_steps
 
     def report(self, held: Assignment, report: Reported, *, may_move: bool = True) -> Outcome:
         """Records a report and what follows; moves on to another member where `held` waits or
@@ -117,7 +119,7 @@ class Workforce:
 
         def build(state: State) -> list[AnyOp]:
             check_claim(state, held.member, held.term, self.process.incarnation)
-            ops = report_ops(state, self.controller.rules, report)
+            ops = report_ops(state, self.controller.rules(state), report)
             if not may_move:
                 return ops
             buried = self._bury(apply(state, ops, state.updated_at))
@@ -136,7 +138,7 @@ class Workforce:
                 return []  # a decision overtook it
             ops = lost_ops(state, held.member, lost, error)
             ops = self._with_decision_if_given_up(state, ops)
-            return with_consequences(state, self.controller.rules, ops)
+            return with_consequences(state, self.controller.rules(state), ops)
 
         state, _ = self._commit(build)
         if state.members[held.member].claim is None:
@@ -162,7 +164,7 @@ class Workforce:
 
         def build(state: State) -> list[AnyOp]:
             member = check_claim(state, held.member, held.term, self.process.incarnation)
-            final = member.failures + 1 >= self.controller.manifest.max_attempts
+            final = member.failures + 1 >= self.controller.in_effect(state).manifest.max_attempts
             failed = AttemptFailed(held.member, held.term, error, traceback, final)
             return self._with_decision(state, [failed]) if final else [failed]
 
@@ -174,7 +176,8 @@ class Workforce:
         self._check_joined(state)
         buried = [*release_ops(state, self.process.incarnation), *self._bury(state)]
         after = apply(state, buried, state.updated_at)
-        member = choose(claimable(after, self.controller.rules), self._home, self.controller.claims)
+        now = self.controller.in_effect(state)
+        member = choose(claimable(after, now.rules), self._home, now.claims)
         return [*buried, claim_op(member, self.process)] if member else buried
 
     def _move_ops(self, after: State, held: Assignment) -> list[AnyOp]:
@@ -182,20 +185,21 @@ class Workforce:
         much.
         """
         member = after.members[held.member]
-        limit = self.controller.rules.limits(after)[held.member]
-        free = claimable(after, self.controller.rules)
+        now = self.controller.in_effect(after)
+        limit = now.rules.limits(after)[held.member]
+        free = claimable(after, now.rules)
         stays = member.status == "active" and (limit is None or member.generation.step < limit)
         if stays:
             least = min((m.generation.step for m in free), default=member.generation.step)
-            if member.generation.step - least <= self.controller.claims.max_lead_steps:
+            if member.generation.step - least <= now.claims.max_lead_steps:
                 return []
         ops: list[AnyOp] = [Released(held.member, held.term)]
-        chosen = choose(free, self._home, self.controller.claims)
+        chosen = choose(free, self._home, now.claims)
         return [*ops, claim_op(chosen, self.process)] if chosen else ops
 
     def _bury(self, state: State) -> list[AnyOp]:
         """The dead lose their claims; a member that is given up may complete a round."""
-        ops = bury_ops(state, self._dead(state), self.controller.claims)
+        ops = bury_ops(state, self._dead(state), self.controller.in_effect(state).claims)
         return self._with_decision_if_given_up(state, ops)
 
     def _with_decision_if_given_up(self, state: State, ops: list[AnyOp]) -> list[AnyOp]:
@@ -204,8 +208,8 @@ class Workforce:
 
     def _with_decision(self, state: State, ops: list[AnyOp]) -> list[AnyOp]:
         after = apply(state, ops, state.updated_at)
-        ops = [*ops, *mutator_ops(after, self.controller.rules)]
-        return with_consequences(state, self.controller.rules, ops)
+        ops = [*ops, *mutator_ops(after, self.controller.rules(state))]
+        return with_consequences(state, self.controller.rules(state), ops)
 
     def _dead(self, state: State) -> set[str]:
         return self.liveness.dead(state) - {self.process.incarnation}
@@ -238,5 +242,7 @@ class Workforce:
         return Outcome(self._assignment(state, held.member, held.term), retired)
 
     def _assignment(self, state: State, member: int, term: int) -> Assignment:
-        limit = self.controller.rules.limits(state)[member]
-        return assignment(state.members[member], term, limit)
+        now = self.controller.in_effect(state)
+        limit = now.rules.limits(state)[member]
+        every, total_steps = now.manifest.report_every, now.manifest.total_steps
+        return assignment(state.members[member], term, limit, every, total_steps)

@@ -8,10 +8,12 @@ from fspop.experiment_code.load import (
     load_run_experiment,
     split_target,
 )
+from fspop.experiment_code.names import Names
 from fspop.experiment_code.overrides import apply_overrides, parse_override
 
 __all__ = [
     "DEFAULT_ATTRIBUTE",
+    "Names",
     "apply_overrides",
     "check_in_fresh_process",
     "copy_code",

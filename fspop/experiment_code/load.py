@@ -62,14 +62,15 @@ def load_experiment(folder: Path, file: str, attribute: str) -> Experiment:
     An experiment loaded before from another folder is forgotten. Raises ExperimentError.
     """
     folder = folder.absolute()
-    name = _module_name(file)
+    name = module_name(file)
     _forget_other_than(folder)
     _check_free(folder, file, name)
     module = _import(folder, file, name)
     return _pick(module, file, attribute)
 
 
-def _module_name(file: str) -> str:
+def module_name(file: str) -> str:
+    """By what name `file`, a path below the code's folder, is imported. Raises ExperimentError."""
     parts = Path(file).with_suffix("").parts
     if not file.endswith(".py") or any("." in part for part in parts):
         raise ExperimentError(

@@ -17,11 +17,11 @@ Change = tuple[list[str], Any]
 """The keys that remain on the way down, and the new value at their end."""
 
 
-def parse_override(text: str) -> tuple[str, Any]:
+def parse_override(text: str, where: str = "--set") -> tuple[str, Any]:
     """(key, value) of `key=value`; the value is read as JSON, or else taken as a string."""
     key, equals, value = text.partition("=")
     if not equals or not all(key.strip().split(".")):
-        raise UsageError(f"--set: got {text!r}; write key=value, as in mutator.interval=200")
+        raise UsageError(f"{where}: got {text!r}; write key=value, as in mutator.interval=200")
     try:
         return key.strip(), json.loads(value)
     except ValueError:
@@ -36,17 +36,20 @@ def apply_overrides(experiment: Experiment, overrides: Mapping[str, Any]) -> Exp
     if not overrides:
         return experiment
     changes = [(key.split("."), value) for key, value in overrides.items()]
-    return _changed(experiment, changes, "")  # type: ignore[no-any-return]
+    try:
+        return with_changes(experiment, changes, "")  # type: ignore[no-any-return]
+    except UsageError as error:
+        raise UsageError(f"--set {error.message}") from error
 
 
-def _changed(value: Any, changes: list[Change], where: str) -> Any:
+def with_changes(value: Any, changes: list[Change], where: str) -> Any:
     """`value` with the changes below it made; `where` is its own dotted key."""
     if isinstance(value, Space):
-        return Space(_changed(value.mapping, changes, where))
+        return Space(with_changes(value.mapping, changes, where))
     names = _names(value)
     if not names:
         key = ".".join([where, *changes[0][0]])
-        raise UsageError(f"--set {key}: {where} is {value!r}, which has no settings of its own")
+        raise UsageError(f"{key}: {where} is {value!r}, which has no settings of its own")
     heads = dict.fromkeys(keys[0] for keys, _ in changes)
     for head in heads:
         _check_known(head, names, value, where)
@@ -70,7 +73,7 @@ def _check_known(head: str, names: Iterable[str], value: Any, where: str) -> Non
     hint = f"; did you mean {near[0]!r}?" if near else ""
     key = f"{where}.{head}".strip(".")
     raise UsageError(
-        f"--set {key}: {owner} has no setting {head!r}{hint} (it has {', '.join(names)})"
+        f"{key}: {owner} has no setting {head!r}{hint} (it has {', '.join(names)})"
     )
 
 
@@ -79,9 +82,9 @@ def _new_value(value: Any, head: str, changes: list[Change], where: str) -> Any:
     below = [(keys[1:], new) for keys, new in changes if keys[0] == head]
     whole = [new for keys, new in below if not keys]
     if not whole:
-        return _changed(old, below, where)
+        return with_changes(old, below, where)
     if len(below) > 1:
-        raise UsageError(f"--set {where}: given as a whole and in part; give one of the two")
+        raise UsageError(f"{where}: given as a whole and in part; give one of the two")
     return tuple(whole[0]) if isinstance(old, tuple) and isinstance(whole[0], list) else whole[0]
 
 
@@ -92,4 +95,4 @@ def _replaced(value: Any, new: dict[str, Any], where: str) -> Any:
         raise
     except Exception as error:  # a user's own dataclass may check its fields in any way
         keys = ", ".join(f"{where}.{name}={v!r}".strip(".") for name, v in new.items())
-        raise UsageError(f"--set {keys}: {type(error).__name__}: {error}") from error
+        raise UsageError(f"{keys}: {type(error).__name__}: {error}") from error

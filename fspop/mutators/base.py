@@ -105,6 +105,15 @@ class Mutator:
         """
         return state, []
 
+    def resume(self, view: View, former: "Mutator", memory: MutatorState) -> MutatorState:
+        """The state to go on with where a person made this the strategy of a run under way.
+
+        `former` was the strategy until now (perhaps one of the same class with other settings),
+        `memory` its state. Decides nothing: afterwards every member's newest evaluation is given to
+        `update` again, by step and member. The default forgets what was before.
+        """
+        return self.init()
+
     def train_until(self, state: MutatorState, view: View, member: int) -> int | None:
         """The step `member` must not train beyond before the next decision; None: no limit
         (asynchronous).
@@ -127,19 +136,29 @@ class Mutator:
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments as plain data; functions by their import path."""
-        return {f.name: _as_data(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return {f.name: as_data(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
 
-def _as_data(value: Any) -> Any:
+def as_data(value: Any) -> Any:
+    """A setting as plain data: strategies and rules by their name and settings, functions by their
+    import path. Those that are not fspop's say their `class`. `described.build` is the way back.
+    """
     if isinstance(value, Mutator):
-        return {"name": value.name, "settings": value.settings()}
+        return _described(value, value.name, value.settings())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        settings = {f.name: _as_data(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"name": type(value).__name__, "settings": settings}
+        settings = {f.name: as_data(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return _described(value, type(value).__name__, settings)
     if callable(value):
         named = value if hasattr(value, "__qualname__") else type(value)  # e.g. a functools.partial
         return {"function": f"{named.__module__}:{named.__qualname__}"}
     return check_plain(value, "setting")
+
+
+def _described(value: Any, name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    cls = type(value)
+    theirs = not cls.__module__.startswith("fspop.")
+    own = {"class": f"{cls.__module__}:{cls.__qualname__}"} if theirs else {}
+    return {"name": name, "settings": settings, **own}
 
 
 MutateFn = Callable[..., Any]

@@ -26,6 +26,15 @@ def check_interval(interval: float, burn_in: float, unit: str, name: str) -> Non
             raise InvalidSetting(f"{name}.{field}: got {value!r}; give a number of {unit}, {least}")
 
 
+def clock_at_birth(unit: str, m: MemberView) -> float:
+    """What the member's clock showed when its generation began; of epochs, an estimate."""
+    if unit == "steps":
+        return m.start_step
+    if unit == "seconds" or not m.latest or not m.latest.step:
+        return 0.0
+    return clock(unit, m) * m.start_step / m.latest.step
+
+
 def clock(unit: str, m: MemberView, step: int | None = None) -> float:
     """What the member's clock shows, with `step` given: at its newest report up to there.
 

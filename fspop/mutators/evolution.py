@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from fspop.errors import InvalidSetting
 from fspop.mutators.base import Decision, MemberView, Mutator, MutatorState, View
 from fspop.mutators.checks import check_count, check_flag
-from fspop.mutators.clocks import check_interval, clock
+from fspop.mutators.clocks import check_interval, clock, clock_at_birth
 from fspop.mutators.curves import up_to, value_at, with_point
 from fspop.mutators.exploit import Copy, Exploit
 from fspop.mutators.explore import (
@@ -105,6 +105,39 @@ class Evolution(Mutator):
         """Nothing known of any member; `archive` are the best checkpoints so far, where wanted."""
         begun = self.rounds.begin() if self.synchronous else {}
         return {"members": {}, "archive": [], "model": {}, **begun}
+
+    def resume(self, view: View, former: Mutator, memory: MutatorState) -> MutatorState:
+        """With every score on record, and what a former strategy of this kind knew: its best
+        checkpoints, its model, and since when each member has been ready.
+        """
+        state, akin = self.init(), isinstance(former, Evolution)
+        if isinstance(former, Evolution) and type(former.explore) is type(self.explore):
+            state = {**state, "model": memory["model"]}
+        if akin and self.rule.archived(2):
+            state = {**state, "archive": memory["archive"]}
+        if self.synchronous:
+            state |= self.rounds.resume(view, former, memory)
+        if not self._remembers:
+            return state
+        for m in view.members:
+            before = known(memory, m.index) if akin else known(state, m.index)
+            state = with_entry(state, m.index, self._resumed(before, m, former))
+            for report in (e for e in m.evaluations if e.value is not None and not e.diverged):
+                state = self._archived(state, view, m, report)
+        return state
+
+    def _resumed(self, before: Entry, m: MemberView, former: Mutator) -> Entry:
+        """What is known of a member whose entry was `before`."""
+        entry, same_clock = before, getattr(former, "time_unit", "") == self.time_unit
+        if entry.get("generation") != m.generation or not same_clock:
+            begun = clock_at_birth(self.time_unit, m)
+            scores = up_to(entry["scores"], m.start_step)
+            entry = {**entry, "generation": m.generation, "ready": begun, "scores": scores}
+        for e in m.evaluations:
+            if e.value is not None and not e.diverged:
+                scores = self._with_score(entry["scores"], e.step, e.value)
+                entry = {**entry, "scores": scores}
+        return entry
 
     # -- what is known of a member
     def noted(self, state: MutatorState, view: View, me: MemberView) -> MutatorState:

@@ -65,7 +65,8 @@ class FIRE(Mutator):
         object.__setattr__(self, "sizes", tuple(self.sizes))
 
     @property
-    def _rounds(self) -> Rounds:
+    def rounds(self) -> Rounds:
+        """The barrier."""
         return Rounds(self.interval, "steps", self.patience)
 
     def check(self, n_members: int, space: Space | None) -> None:
@@ -85,13 +86,21 @@ class FIRE(Mutator):
         of its evaluator, `waited` the round it was last given to one.
         """
         found: MutatorState = {"curves": {}, "evaluations": {}, "evaluated": {}, "waited": {}}
-        return {**self._rounds.begin(), **found}
+        return {**self.rounds.begin(), **found}
+
+    def resume(self, view: View, former: Mutator, memory: MutatorState) -> MutatorState:
+        """With the curves and evaluations of a former FIRE of the same sizes, else without any."""
+        state = {**self.init(), **self.rounds.resume(view, former, memory)}
+        if not isinstance(former, FIRE) or former.sizes != self.sizes:
+            return state
+        kept = ("curves", "evaluations", "evaluated", "waited")
+        return {**state, **{name: memory[name] for name in kept}}
 
     def update(
         self, state: MutatorState, view: View, rng: Rng
     ) -> tuple[MutatorState, list[Decision]]:
         """Decides for all members of the round once the last one is ready, in whatever order."""
-        rounds = self._rounds
+        rounds = self.rounds
         state = rounds.noticed(with_scores(state, view), view)
         if not rounds.over(state, view):
             return state, []
@@ -106,11 +115,11 @@ class FIRE(Mutator):
 
     def train_until(self, state: MutatorState, view: View, member: int) -> int | None:
         """The end of the round."""
-        return self._rounds.train_until(state, view.members[member], view)
+        return self.rounds.train_until(state, view.members[member], view)
 
     def keeps(self, state: MutatorState) -> list[Point]:
         """Where the round began, in case nobody survives it."""
-        return self._rounds.keeps(state)
+        return self.rounds.keeps(state)
 
 
 class RoundEnd:
@@ -252,7 +261,7 @@ class RoundEnd:
             for i in low:
                 self._replace(i, best, f"ranked {order.index(i) + 1} of {len(order)}")
         for i in sick:
-            sign = self.s._rounds.divergence(self.state, self.view.members[i])
+            sign = self.s.rounds.divergence(self.state, self.view.members[i])
             self._replace(i, best, sign or "failed")
 
     def _replace(self, i: int, best: list[int], why: str) -> None:

@@ -32,6 +32,10 @@ class FixedSchedule(Mutator):
         """No key is used yet; `used` holds the last one by member."""
         return {"used": {}}
 
+    def resume(self, view: View, former: Mutator, memory: MutatorState) -> MutatorState:
+        """With the keys that a former schedule used."""
+        return memory if isinstance(former, FixedSchedule) else self.init()
+
     def update(
         self, state: MutatorState, view: View, rng: Rng
     ) -> tuple[MutatorState, list[Decision]]:

@@ -77,6 +77,17 @@ class IteratedRestarts(Mutator):
         start: MutatorState = {"curve": [], "candidates": {}, "from": {}, "meta": {}, "started": 0}
         return {"doing": "first", "length": self.interval, **start, "inner": self._inner().init()}
 
+    def resume(self, view: View, former: Mutator, memory: MutatorState) -> MutatorState:
+        """Where a former IPBT stands; after another strategy the population as it is evolves, and
+        candidates are tried at the first restart.
+        """
+        if not isinstance(former, IteratedRestarts):
+            inner = self._inner().resume(view, former, memory)
+            return {**self.init(), "doing": "evolving", "inner": inner}
+        before, length = former._inner(memory["length"]), self.interval * 2 ** memory["started"]
+        inner = self._inner(length).resume(view, before, memory["inner"])
+        return {**memory, "length": length, "inner": inner}
+
     def update(
         self, state: MutatorState, view: View, rng: Rng
     ) -> tuple[MutatorState, list[Decision]]:

@@ -64,7 +64,8 @@ class MultipleFrequencies(Mutator):
         object.__setattr__(self, "frequencies", tuple(self.frequencies))
 
     @property
-    def _rounds(self) -> Rounds:
+    def rounds(self) -> Rounds:
+        """The barrier."""
         return Rounds(self.interval, self.time_unit, self.patience)
 
     def check(self, n_members: int, space: Space | None) -> None:
@@ -81,13 +82,17 @@ class MultipleFrequencies(Mutator):
 
     def init(self) -> MutatorState:
         """No round yet; `size` is how many members a sub-population has, once they are seen."""
-        return {**self._rounds.begin(), "size": 0}
+        return {**self.rounds.begin(), "size": 0}
+
+    def resume(self, view: View, former: Mutator, memory: MutatorState) -> MutatorState:
+        """In the round of the former strategy, or in one that began with the newest generation."""
+        return {**self.rounds.resume(view, former, memory), "size": 0}
 
     def update(
         self, state: MutatorState, view: View, rng: Rng
     ) -> tuple[MutatorState, list[Decision]]:
         """Decides for all members of the round once the last one is ready, in whatever order."""
-        rounds = self._rounds
+        rounds = self.rounds
         state = rounds.noticed(state, view)
         if not state["size"]:
             state = {**state, "size": max(1, len(view.members) // len(self.frequencies))}
@@ -105,11 +110,11 @@ class MultipleFrequencies(Mutator):
 
     def train_until(self, state: MutatorState, view: View, member: int) -> int | None:
         """The end of the round."""
-        return self._rounds.train_until(state, view.members[member], view)
+        return self.rounds.train_until(state, view.members[member], view)
 
     def keeps(self, state: MutatorState) -> list[Point]:
         """Where the round began, in case nobody survives it."""
-        return self._rounds.keeps(state)
+        return self.rounds.keeps(state)
 
     def _group(self, state: MutatorState, member: int) -> int:
         return int(min(member // state["size"], len(self.frequencies) - 1))

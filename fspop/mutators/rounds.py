@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Iterable
 
 from fspop.errors import InvalidSetting
-from fspop.mutators.base import Decision, MemberView, MutatorState, View
+from fspop.mutators.base import Decision, MemberView, Mutator, MutatorState, View
 from fspop.mutators.checks import check_count
-from fspop.mutators.clocks import clock
+from fspop.mutators.clocks import clock, clock_at_birth
 from fspop.mutators.explore import Explore, explore, resampled
 from fspop.records import Point
 from fspop.seeds import Rng
@@ -44,6 +44,35 @@ class Rounds:
         """
         by_member: MutatorState = {"starts": {}, "clocks": {}, "due": {}, "origins": {}}
         return {"round": 0, "participants": [], "fruitless": 0, **by_member}
+
+    def resume(self, view: View, former: Mutator, memory: MutatorState) -> MutatorState:
+        """Before the first report, where a person began these rounds in a run under way.
+
+        The round of a strategy with such rounds goes on, at the new length. After any other one it
+        began for all members where the newest generation did, or at that time where an interval is
+        none of steps; so all are as far when it ends, and it may be over at once.
+        """
+        before = getattr(former, "rounds", None)
+        kept = self.begin()
+        if isinstance(before, Rounds) and memory.get("participants"):
+            if (before.time_unit, before.left_out) == (self.time_unit, self.left_out):
+                return {**{name: memory[name] for name in kept}, "due": {}, "fruitless": 0}
+        members = [view.members[i] for i in self._active(view)]
+        healthy = [m for m in members if not m.diverged]
+        if self.time_unit != "steps":
+            return {**kept, "round": 1, "clocks": self._clocks(healthy)}
+        first = int(self._length(kept))
+        newest = max((m.start_step for m in members), default=0)
+        start = max(newest + int(self.interval) - first, 0)
+        return {**kept, "starts": {str(m.index): start for m in healthy}}
+
+    def _clocks(self, members: list[MemberView]) -> dict[str, float]:
+        """What the members' clocks showed when the newest generation was born."""
+        if self.time_unit == "seconds":
+            since = min((m.train_s for m in members), default=0.0)
+            return {str(m.index): m.train_s - since for m in members}
+        newest = max((clock_at_birth(self.time_unit, m) for m in members), default=0.0)
+        return {str(m.index): newest for m in members}
 
     def noticed(self, state: MutatorState, view: View) -> MutatorState:
         """The state with this round's members, and with the intervals that are over."""

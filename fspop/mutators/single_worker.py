@@ -75,6 +75,10 @@ class SingleWorkerExplore(Mutator):
         fresh: MutatorState = {"ends": {}, "scores": {}, "fruitless": 0}
         return {"doing": "center", "phase": 0, "origin": None, "base": None, **fresh}
 
+    def resume(self, view: View, former: Mutator, memory: MutatorState) -> MutatorState:
+        """Where a former line search stands; else from its first checkpoint on record."""
+        return memory if isinstance(former, SingleWorkerExplore) else self.init()
+
     def update(
         self, state: MutatorState, view: View, rng: Rng
     ) -> tuple[MutatorState, list[Decision]]:

@@ -67,7 +67,8 @@ class WinnerTakeAllGenetic(Mutator):
             )
 
     @property
-    def _rounds(self) -> Rounds:
+    def rounds(self) -> Rounds:
+        """The barrier."""
         if self.steps_per_exploit is not None:
             return Rounds(self.steps_per_exploit)
         assert self.seconds_per_exploit is not None
@@ -75,13 +76,17 @@ class WinnerTakeAllGenetic(Mutator):
 
     def init(self) -> MutatorState:
         """No round yet: its members are fixed at the first report."""
-        return self._rounds.begin()
+        return self.rounds.begin()
+
+    def resume(self, view: View, former: Mutator, memory: MutatorState) -> MutatorState:
+        """In the round of the former strategy, or in one that began with the newest generation."""
+        return self.rounds.resume(view, former, memory)
 
     def update(
         self, state: MutatorState, view: View, rng: Rng
     ) -> tuple[MutatorState, list[Decision]]:
         """Decides for all members of the round once the last one is ready, in whatever order."""
-        rounds = self._rounds
+        rounds = self.rounds
         state = rounds.noticed(state, view)
         if not rounds.over(state, view):
             return state, []
@@ -98,14 +103,14 @@ class WinnerTakeAllGenetic(Mutator):
 
     def train_until(self, state: MutatorState, view: View, member: int) -> int | None:
         """The end of the member's interval; where it stands, if it diverged or its time is over."""
-        return self._rounds.train_until(state, view.members[member], view)
+        return self.rounds.train_until(state, view.members[member], view)
 
     def keeps(self, state: MutatorState) -> list[Point]:
         """Where the round began, in case nobody survives it."""
-        return self._rounds.keeps(state)
+        return self.rounds.keeps(state)
 
     def _score(self, state: MutatorState, m: MemberView) -> float:
-        due = self._rounds.due(state, m)
+        due = self.rounds.due(state, m)
         found = [e.value for e in m.evaluations if due is not None and e.step >= due]
         values = [value for value in found if value is not None]
         if not self.average_over_samples:
@@ -139,4 +144,4 @@ class WinnerTakeAllGenetic(Mutator):
     def _standing(self, state: MutatorState, m: MemberView, score: float | None) -> str:
         if score is not None:
             return f"this one had {score:.6g}"
-        return f"this one {self._rounds.divergence(state, m) or 'failed'}"
+        return f"this one {self.rounds.divergence(state, m) or 'failed'}"

@@ -6,6 +6,7 @@ carries (facts, tagged by `op`) and the *state* that folding them gives. Folding
 `storage.fold`.
 """
 
+from fspop.records.effective import in_effect
 from fspop.records.ids import check_id, generation_id, parse_generation_id
 from fspop.records.manifest import Manifest
 from fspop.records.operations import (
@@ -27,18 +28,31 @@ from fspop.records.operations import (
     Reported,
     Retired,
     Retried,
+    SettingsChanged,
 )
 from fspop.records.plain import check_plain, encode_json
-from fspop.records.state import FORMAT, KEPT_EVALUATIONS, Best, Claim, Generation, Member, State
+from fspop.records.state import (
+    FORMAT,
+    KEPT_CHANGES,
+    KEPT_EVALUATIONS,
+    Best,
+    Change,
+    Claim,
+    Generation,
+    Member,
+    State,
+)
 from fspop.records.words import Checkpoint, Evaluation, Point, Process
 
 __all__ = [
     "FORMAT",
+    "KEPT_CHANGES",
     "KEPT_EVALUATIONS",
     "AnyOp",
     "AttemptFailed",
     "Best",
     "Born",
+    "Change",
     "Checkpoint",
     "Claim",
     "Claimed",
@@ -62,10 +76,12 @@ __all__ = [
     "Reported",
     "Retired",
     "Retried",
+    "SettingsChanged",
     "State",
     "check_id",
     "check_plain",
     "encode_json",
     "generation_id",
+    "in_effect",
     "parse_generation_id",
 ]

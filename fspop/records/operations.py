@@ -7,7 +7,7 @@ from msgspec import Struct
 from fspop.records.words import Checkpoint, Process
 
 
-class Op(Struct, frozen=True, tag_field="op", omit_defaults=True):
+class Op(Struct, frozen=True, tag_field="op", omit_defaults=True, forbid_unknown_fields=True):
     """Base of the operations."""
 
 
@@ -133,6 +133,20 @@ class Retried(Op, frozen=True, tag="retried"):
     by: str
 
 
+class SettingsChanged(Op, frozen=True, tag="settings_changed"):
+    """A person (`by`, as user@host) changed settings of a run under way; they override run.json.
+
+    `asked` is what was given, by dotted key, and `reason` why, both for readers. `settings` are
+    fields of the manifest; `mutator` is the strategy from now on, whole, None where it stays.
+    """
+
+    by: str
+    asked: dict[str, Any]
+    settings: dict[str, Any] = {}
+    mutator: dict[str, Any] | None = None
+    reason: str = ""
+
+
 class MutatorChanged(Op, frozen=True, tag="mutator_changed"):
     """The change of the mutator's state: values set at paths, then paths removed."""
 
@@ -161,6 +175,7 @@ AnyOp = (
     | AttemptFailed
     | MemberFailed
     | Retried
+    | SettingsChanged
     | MutatorChanged
     | MutatorFailed
 )

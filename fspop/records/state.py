@@ -9,9 +9,11 @@ from fspop.records.words import Checkpoint, Evaluation, Point, Process
 FORMAT = 1
 KEPT_EVALUATIONS = 64
 """How many evaluations (the newest by step) the state holds for each live generation."""
+KEPT_CHANGES = 32
+"""How many changes of settings (the newest) the state holds."""
 
 
-class Claim(Struct, frozen=True):
+class Claim(Struct, frozen=True, forbid_unknown_fields=True):
     """The right of one worker process to train a member, fenced by `term`."""
 
     worker: str
@@ -19,7 +21,7 @@ class Claim(Struct, frozen=True):
     term: int
 
 
-class Generation(Struct, frozen=True):
+class Generation(Struct, frozen=True, forbid_unknown_fields=True):
     """A live generation: its member's current one. Evaluations ascend by step."""
 
     id: str
@@ -51,7 +53,7 @@ class Generation(Struct, frozen=True):
         return self.checkpoints[-1] if self.checkpoints else self.origin
 
 
-class Member(Struct, frozen=True):
+class Member(Struct, frozen=True, forbid_unknown_fields=True):
     """A slot of the population. `status` is active, finished or failed.
 
     `error` and `traceback` are those of its last failure, until the next checkpoint.
@@ -74,7 +76,7 @@ class Member(Struct, frozen=True):
     reported_at: float = 0.0
 
 
-class Best(Struct, frozen=True):
+class Best(Struct, frozen=True, forbid_unknown_fields=True):
     """The best evaluation so far, with the checkpoint made at its step where there is one."""
 
     evaluation: Evaluation
@@ -82,11 +84,22 @@ class Best(Struct, frozen=True):
     checkpoint: Checkpoint | None = None
 
 
-class State(Struct, frozen=True):
+class Change(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a person changed in a run under way: `asked`, by dotted key, `by` whom and when."""
+
+    time: float
+    by: str
+    asked: dict[str, Any]
+    reason: str = ""
+
+
+class State(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything decisions, resume and status need; folded from every record below `seq`. Never
     modified.
 
     `digest` is the last record's. `kept` holds the checkpoints whose directories must exist.
+    `settings` and `strategy` are what people changed of the manifest (None: its mutator), `changes`
+    the newest of those changes. Whoever does not know a field must not fold, so none is skipped.
     """
 
     format: int = FORMAT
@@ -98,6 +111,10 @@ class State(Struct, frozen=True):
     mutator: dict[str, Any] = {}
     kept: list[Checkpoint] = []
     keep_best: int = 1
+    settings: dict[str, Any] = {}
+    strategy: dict[str, Any] | None = None
+    changes: list[Change] = []
+    n_changes: int = 0
     leaders: list[Best] = []
     n_evaluations: int = 0
     n_decisions: int = 0

@@ -12,7 +12,7 @@ class Point(NamedTuple):
     step: int
 
 
-class Checkpoint(Struct, frozen=True, omit_defaults=True):
+class Checkpoint(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Where training may go on from. `params` is opaque: a path inside the run, or plain data."""
 
     generation: str
@@ -28,7 +28,7 @@ class Checkpoint(Struct, frozen=True, omit_defaults=True):
         return Point(self.generation, self.step)
 
 
-class Evaluation(Struct, frozen=True, omit_defaults=True):
+class Evaluation(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A score of one generation at one step.
 
     `value` None with `diverged` empty: registered, the score comes later. `diverged` says why the
@@ -42,7 +42,7 @@ class Evaluation(Struct, frozen=True, omit_defaults=True):
     diverged: str = ""
 
 
-class Process(Struct, frozen=True, omit_defaults=True):
+class Process(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Who a worker is, precise enough to prove on the same machine that it is dead."""
 
     worker: str

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fspop.errors import Damaged, FspopError
+from fspop.errors import Damaged, FspopError, UnknownFormat
 from fspop.records import AnyOp, Record, State
 from fspop.storage import codec
 from fspop.storage.base import next_record
@@ -43,7 +43,7 @@ def prepare(state: State, txn: str, worker: str, ops: Sequence[AnyOp], path: Pat
     try:
         raw = codec.encode(next_record(state, txn, worker, ops))
         after, record = follow(state, raw, path)
-    except (Damaged, LookupError, TypeError, ValueError, ArithmeticError) as error:
+    except (Damaged, UnknownFormat, LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise FspopError(
             f"a transaction of worker {worker} does not read back and was not written: {error}"
         ) from error

@@ -53,12 +53,23 @@ def decode(raw: bytes, kind: type[T], path: Path) -> T:
         value: T = _decoders[kind].decode(body)
     except msgspec.MsgspecError as error:
         _refuse_other_format(raw, path)
+        if _is_newer(error):
+            raise UnknownFormat(
+                f"{path}: intact, and holds what this fspop does not know ({error}); it was "
+                "written by a newer one, upgrade fspop",
+                path=path,
+            ) from error
         raise Damaged(
             f"{path}: intact but not a {kind.__name__.lower()}: {error}", path=path
         ) from error
     if value.format != FORMAT:
         _refuse_other_format(raw, path)
     return value
+
+
+def _is_newer(error: msgspec.MsgspecError) -> bool:
+    """Whether the bytes say more than this version knows: an operation, or a field."""
+    return "unknown field" in str(error) or str(error).endswith(".op`")
 
 
 def _refuse_other_format(raw: bytes, path: Path) -> None:

@@ -10,11 +10,13 @@ from msgspec.structs import replace
 
 from fspop.errors import Damaged
 from fspop.records import (
+    KEPT_CHANGES,
     KEPT_EVALUATIONS,
     AnyOp,
     AttemptFailed,
     Best,
     Born,
+    Change,
     Checkpoint,
     Claim,
     Claimed,
@@ -35,6 +37,7 @@ from fspop.records import (
     Reported,
     Retired,
     Retried,
+    SettingsChanged,
     State,
     generation_id,
     parse_generation_id,
@@ -259,6 +262,25 @@ def _retried(state: State, op: Retried, time: float) -> State:
     return _with_member(state, op.member, status="active", failures=0, deaths=0, losses=0)
 
 
+def _settings_changed(state: State, op: SettingsChanged, time: float) -> State:
+    change = Change(time, op.by, op.asked, op.reason)
+    state = replace(
+        state,
+        settings={**state.settings, **op.settings},
+        strategy=state.strategy if op.mutator is None else op.mutator,
+        changes=[*state.changes, change][-KEPT_CHANGES:],
+        n_changes=state.n_changes + 1,
+    )
+    if "keep_best" in op.settings:
+        keep_best = op.settings["keep_best"]
+        state = replace(state, keep_best=keep_best, leaders=state.leaders[:keep_best])
+    total_steps = op.settings.get("total_steps")
+    for member in state.members:
+        if total_steps and member.status == "finished" and member.generation.step < total_steps:
+            state = _with_member(state, member.index, status="active")
+    return state
+
+
 def _mutator_changed(state: State, op: MutatorChanged, time: float) -> State:
     mutator = state.mutator
     for path, value in op.set:
@@ -303,6 +325,7 @@ _APPLY: dict[type, Callable[[State, Any, float], State]] = {
     AttemptFailed: _attempt_failed,
     MemberFailed: _member_failed,
     Retried: _retried,
+    SettingsChanged: _settings_changed,
     MutatorChanged: _mutator_changed,
     MutatorFailed: _mutator_failed,
 }

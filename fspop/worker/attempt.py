@@ -67,7 +67,7 @@ class Attempt:
         if held.checkpoint is None and self._draft is None:
             self._draft = session.draft()
             return self._commit(session, may_move=False)
-        wanted = self._next_report(session.step, session.held.train_until) - session.step
+        wanted = self._next_report(session.step, session.held) - session.step
         complete = session.train(wanted, self._after_stretch)
         if self._left or self._land(session):
             self._left = False
@@ -116,7 +116,7 @@ class Attempt:
             device=self._device,
             data=self._data,
             threads=self._manifest.threads,
-            total_steps=self._manifest.total_steps,
+            total_steps=held.total_steps or self._manifest.total_steps,
             metric=self._manifest.metric,
         )
         where = held.checkpoint.point if held.checkpoint else None
@@ -124,10 +124,11 @@ class Attempt:
         log.info("training %s from %s with %s", held.generation_id, source, held.hparams)
         return self._session
 
-    def _next_report(self, step: int, train_until: int | None) -> int:
-        every = self._manifest.report_every
+    def _next_report(self, step: int, held: Assignment) -> int:
+        every = held.report_every or self._manifest.report_every
         following = (step // every + 1) * every
-        return following if train_until is None else min(following, max(train_until, step))
+        limit = held.train_until
+        return following if limit is None else min(following, max(limit, step))
 
     def _after_stretch(self) -> bool:
         """Between two stretches: signs of life, and whether this generation is still wanted."""
@@ -155,6 +156,8 @@ class Attempt:
             return True
         if following.generation_id != held.generation_id:
             return True
+        if following.total_steps != held.total_steps:
+            return True  # changed by a person; the task is told when it begins
         session.held = following
         return False
 

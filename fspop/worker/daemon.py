@@ -11,7 +11,7 @@ from fspop.controller.text import describe_error
 from fspop.controller.workforce import Workforce
 from fspop.errors import Damaged, Fenced, FspopError, TaskError
 from fspop.experiment import Experiment
-from fspop.experiment_code import load_run_experiment
+from fspop.experiment_code import Names, load_run_experiment
 from fspop.paths import RunPaths
 from fspop.records import Manifest, State, check_id
 from fspop.storage import check_writable, read_manifest
@@ -80,7 +80,9 @@ class Daemon:
         self._manifest = manifest
         self._device = device
         self._stop = stop
-        controller = PopulationController.open(paths.root, experiment.mutator, experiment.domains)
+        controller = PopulationController.open(
+            paths.root, experiment.mutator, experiment.domains, Names(paths, manifest)
+        )
         process = this_process(worker_id, environment.versions(device))
         lease_s, stall_s = manifest.lease_timeout_s, manifest.stall_timeout_s
         self._liveness = Liveness(paths, lease_s, stall_s)
@@ -206,7 +208,7 @@ class Daemon:
                 "member %d failed %d times without progress and is given up; when that is mended: "
                 "fspop retry --dir %s",
                 held.member,
-                self._manifest.max_attempts,
+                self._workforce.controller.in_effect(self._workforce.state).manifest.max_attempts,
                 self._paths.root,
             )
 

@@ -140,7 +140,7 @@ class Session:
         if held is self.held:
             return True
         same = held.generation_id == self.held.generation_id and held.checkpoint == self.saved
-        if same and self.step == held.step:
+        if same and self.step == held.step and held.total_steps == self.held.total_steps:
             self.held = held
             return True
         return False

@@ -78,8 +78,8 @@ def test_members_beside_one_that_has_not_failed_stay_as_they_are(fspop, failed):
 
 
 def test_somebody_without_a_name_is_a_number(monkeypatch):
-    from fspop.cli import retry
+    from fspop.cli import person
 
-    monkeypatch.setattr(retry.os, "getuid", lambda: 1234)
-    monkeypatch.setattr(retry.getpass, "getuser", lambda: {}["no such user"])
-    assert retry.person().startswith("1234@")
+    monkeypatch.setattr(person.os, "getuid", lambda: 1234)
+    monkeypatch.setattr(person.getpass, "getuser", lambda: {}["no such user"])
+    assert person.person().startswith("1234@")

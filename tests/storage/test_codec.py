@@ -88,7 +88,24 @@ def test_an_intact_file_of_another_kind_is_damage():
         codec.decode(codec.encode(RECORD), Manifest, PATH)
 
 
-def test_an_unknown_operation_is_damage_not_skipped():
-    raw = codec._encoder.encode(RECORD).replace(b'"op":"created"', b'"op":"dreamed"')
-    with pytest.raises(Damaged, match="dreamed"):
-        codec.decode(resealed(raw), Record, PATH)
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"op":"created"', b'"op":"dreamed"'),
+        (b'"op":"created"', b'"op":"created","dreamed":1'),
+        (b'"generation":"m000.g0001","step":10,"params"', b'"dreamed":1,"generation":"m0","step":1,"params"'),
+    ],
+)
+def test_what_only_a_newer_fspop_knows_asks_for_an_upgrade_and_is_not_skipped(old, new):
+    raw = codec._encoder.encode(RECORD)
+    assert old in raw
+    with pytest.raises(UnknownFormat, match=r"dreamed.*upgrade fspop"):
+        codec.decode(resealed(raw.replace(old, new)), Record, PATH)
+
+
+def test_a_snapshot_of_a_newer_fspop_asks_for_an_upgrade():
+    raw = codec._encoder.encode(state())
+    for where in (b'{"format"', b'{"index"'):
+        newer = raw.replace(where, where[:1] + b'"dreamed":1,' + where[1:], 1)
+        with pytest.raises(UnknownFormat, match=r"dreamed.*upgrade fspop"):
+            codec.decode(resealed(newer), State, PATH)
