@@ -72,6 +72,7 @@ def drawn(status: RunStatus, below: Sequence["RenderableType"] = ()) -> "Rendera
     for cells in zip(*(column.cells for column in shown.columns), strict=True):
         table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in cells))
     troubles = [Text(line, "red") for line in text.troubles(status)]
-    notes = [Text(line, "dim") for line in text.notes(shown, width())]
+    said = [*text.notes(shown, width()), *text.changes(status)]
+    notes = [Text(line, "dim") for line in said]
     rows = [table] if status.members else []
     return Group(Text(text.headline(status)), *rows, *notes, *troubles, *below)

@@ -1,6 +1,5 @@
 """`fspop set`: settings of a run under way, shown and changed on record."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,10 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from fspop.cli import options
+from fspop.controller import PopulationController
 from fspop.errors import UsageError
-from fspop.mutators.base import Mutator
 from fspop.paths import RunPaths
-from fspop.records import Manifest, SettingsChanged, State
+from fspop.records import Manifest, SettingsChanged, State, in_effect
+from fspop.report.settings import flat_settings, moment, told, written
 from fspop.storage import check_writable, read_history, read_manifest, read_run
 
 
@@ -77,8 +77,8 @@ def change(root: Path, asked: Mapping[str, Any], by: str, reason: str = "") -> S
     return _controller(paths, manifest, bool(needs_strategy)).change(asked, by, reason)
 
 
-def _controller(paths: RunPaths, manifest: Manifest, needs_strategy: bool) -> Any:
-    from fspop.controller import PopulationController
+def _controller(paths: RunPaths, manifest: Manifest, needs_strategy: bool) -> PopulationController:
+    from fspop.controller.effective import Unasked
     from fspop.mutators.described import build
     from fspop.space import Space
 
@@ -87,21 +87,10 @@ def _controller(paths: RunPaths, manifest: Manifest, needs_strategy: bool) -> An
 
         experiment = load_run_experiment(paths, manifest)
         names = Names(paths, manifest)
-        return PopulationController.open(
-            paths.root, experiment.mutator, experiment.domains, names
-        )
+        return PopulationController.open(paths.root, experiment.mutator, experiment.domains, names)
     mutator = build(manifest.mutator) if needs_strategy else Unasked()
     space = Space.from_data(manifest.space) if manifest.space else None
     return PopulationController.open(paths.root, mutator, space)
-
-
-@dataclasses.dataclass(frozen=True)
-class Unasked(Mutator):
-    """Stands for a strategy that a change does not concern: it is neither made nor asked."""
-
-    def keeps(self, state: Any) -> Any:
-        """Raises: then nothing is retired on its behalf."""
-        raise TypeError("only whoever has the strategy can say")
 
 
 def _changed(root: Path, asked: Mapping[str, Any], reason: str) -> list[str]:
@@ -111,7 +100,7 @@ def _changed(root: Path, asked: Mapping[str, Any], reason: str) -> list[str]:
     state = change(root, asked, person(), reason)
     made = state.n_decisions - before.n_decisions
     return [
-        f"changed {_told(asked)}",
+        f"changed {told(asked)}",
         *_settings(manifest, state),
         *([f"{made} decisions since then"] if made > 0 else []),
     ]
@@ -126,21 +115,17 @@ def shown(root: Path) -> list[str]:
 
 
 def _history(root: Path) -> list[str]:
-    from fspop.report.text import moment
-
     found = []
     for record in read_history(root):
         for op in record.ops:
             if isinstance(op, SettingsChanged):
                 why = f" ({op.reason})" if op.reason else ""
-                found.append(f"  {moment(record.time)}  {op.by}  {_told(op.asked)}{why}")
+                found.append(f"  {moment(record.time)}  {op.by}  {told(op.asked)}{why}")
     return found
 
 
 def _settings(manifest: Manifest, state: State) -> list[str]:
     from fspop.controller.changing import CHANGEABLE
-    from fspop.records import in_effect
-    from fspop.report.text import flat_settings, plain
 
     now = in_effect(manifest, state)
     rows = {name: getattr(now, name) for name in CHANGEABLE} | flat_settings(now.mutator)
@@ -148,11 +133,5 @@ def _settings(manifest: Manifest, state: State) -> list[str]:
     lines = []
     for name, value in rows.items():
         note = "" if was.get(name, ...) == value else "   (changed)"
-        lines.append(f"{name}={plain(value)}{note}")
+        lines.append(f"{name}={written(value)}{note}")
     return lines
-
-
-def _told(asked: Mapping[str, Any]) -> str:
-    from fspop.report.text import plain
-
-    return " ".join(f"{key}={plain(value)}" for key, value in asked.items())

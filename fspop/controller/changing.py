@@ -21,7 +21,6 @@ from fspop.errors import FspopError, InvalidSetting, UsageError
 from fspop.experiment import Experiment
 from fspop.experiment_code.strategy import changed_strategy
 from fspop.mutators.base import Mutator, as_data
-from fspop.mutators.described import Find, build
 from fspop.records import AnyOp, Evaluation, Manifest, SettingsChanged, State, check_plain
 from fspop.storage.fold import apply
 
@@ -70,9 +69,7 @@ def check_keys(asked: Mapping[str, Any]) -> None:
         head = key.partition(".")[0]
         may = f"{', '.join(CHANGEABLE)} and mutator may be"
         if head in FIXED:
-            raise UsageError(
-                f"{key}: cannot be changed in a run under way: {FIXED[head]} ({may})"
-            )
+            raise UsageError(f"{key}: cannot be changed in a run under way: {FIXED[head]} ({may})")
         raise UsageError(f"{key}: there is no such setting to be changed ({may})")
 
 
@@ -82,7 +79,6 @@ def change_ops(
     asked: Mapping[str, Any],
     by: str,
     reason: str = "",
-    find: Find | None = None,
 ) -> list[AnyOp]:
     """The operations that change what is `asked`, by dotted key, and all that follows from it.
 
@@ -94,7 +90,7 @@ def change_ops(
     now = effective.at(state)
     settings = _checked(now.manifest, {k: v for k, v in asked.items() if not is_of_strategy(k)})
     strategy = {key: value for key, value in asked.items() if is_of_strategy(key)}
-    data = _described(now.rules, state, strategy, find) if strategy else None
+    data = _described(now.rules, state, strategy, effective) if strategy else None
     new = {k: v for k, v in settings.items() if getattr(now.manifest, k) != v}
     if not new and data in (None, as_data(now.rules.mutator)):
         raise UsageError(f"{', '.join(asked)}: already so, nothing was changed")
@@ -127,24 +123,24 @@ def _checked(manifest: Manifest, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _described(
-    rules: Rules, state: State, asked: Mapping[str, Any], find: Find | None
+    rules: Rules, state: State, asked: Mapping[str, Any], effective: Effective
 ) -> dict[str, Any]:
     """The strategy that is asked for, as data from which every process makes the same one."""
-    mutator = changed_strategy(rules.mutator, asked, find)
+    mutator = changed_strategy(rules.mutator, asked, effective.find)
     try:
         mutator.check(len(state.members), rules.space)
-        data = as_data(mutator)
-        rebuilt = as_data(build(data, mutator, find))
+        data: dict[str, Any] = check_plain(as_data(mutator), "mutator")
+        comes_back = bool(effective.strategy(data) == mutator)
     except FspopError:
         raise
     except Exception as error:  # a user's own strategy
         raise InvalidSetting(f"{mutator.name}: {describe_error(error)[0]}") from error
-    if rebuilt != data:
+    if not comes_back:
         raise InvalidSetting(
             f"{mutator.name}: its settings do not come back as they were from a record; "
-            "let settings() tell all that its constructor takes"
+            "settings() must tell all that its constructor takes, as numbers, texts and lists"
         )
-    return check_plain(data, "mutator")  # type: ignore[no-any-return]
+    return data
 
 
 def replayed(state: State, former: Mutator, rules: Rules) -> list[AnyOp]:

@@ -1,13 +1,15 @@
 """What is in effect at a state: the settings a run was made with, and what people changed since."""
 
-from typing import NamedTuple
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from fspop.controller.claims import Claims
 from fspop.controller.decide import Rules
 from fspop.errors import ConfigurationError, InvalidSetting
-from fspop.mutators.base import Mutator
+from fspop.mutators.base import Mutator, MutatorState
 from fspop.mutators.described import Find, build
-from fspop.records import Manifest, State, encode_json, in_effect
+from fspop.records import Manifest, Point, State, encode_json, in_effect
 from fspop.space import Space
 
 
@@ -17,6 +19,15 @@ class InEffect(NamedTuple):
     manifest: Manifest
     rules: Rules
     claims: Claims
+
+
+@dataclasses.dataclass(frozen=True)
+class Unasked(Mutator):
+    """In the place of a strategy that a change does not concern: it is neither made nor asked."""
+
+    def keeps(self, state: MutatorState) -> list[Point]:
+        """Raises: then nothing is retired."""
+        raise TypeError("only whoever has the strategy can say")
 
 
 class Effective:
@@ -32,7 +43,7 @@ class Effective:
         self._manifest = manifest
         self._original = mutator
         self._space = space
-        self._find = find
+        self.find = find
         self._strategies: dict[bytes, Mutator] = {}
         self._last: tuple[State, InEffect] | None = None
 
@@ -54,18 +65,24 @@ class Effective:
         claims = Claims(manifest.max_deaths, manifest.report_every if lead is None else lead)
         return InEffect(manifest, rules, claims)
 
-    def _strategy(self, state: State) -> Mutator:
-        if state.strategy is None:
-            return self._original
-        key = encode_json(state.strategy)
+    def strategy(self, data: Mapping[str, Any]) -> Mutator:
+        """The strategy that `data` describes, as every process of the run makes it. Raises
+        InvalidSetting.
+        """
+        key = encode_json(data)
         if key not in self._strategies:
-            try:
-                self._strategies[key] = build(state.strategy, self._original, self._find)
-            except InvalidSetting as error:
-                by = state.changes[-1].by if state.changes else "somebody"
-                raise ConfigurationError(
-                    f"run {self._manifest.run}: its strategy was changed to "
-                    f"{state.strategy.get('name')} (last change by {by}), which this process "
-                    f"cannot make: {error.message}"
-                ) from error
+            self._strategies[key] = build(data, self._original, self.find)
         return self._strategies[key]
+
+    def _strategy(self, state: State) -> Mutator:
+        if state.strategy is None or isinstance(self._original, Unasked):
+            return self._original
+        try:
+            return self.strategy(state.strategy)
+        except InvalidSetting as error:
+            by = state.changes[-1].by if state.changes else "somebody"
+            raise ConfigurationError(
+                f"run {self._manifest.run}: its strategy was changed to "
+                f"{state.strategy.get('name')} (last change by {by}), which this process "
+                f"cannot make: {error.message}"
+            ) from error

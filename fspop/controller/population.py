@@ -138,7 +138,6 @@ class PopulationController:
         self.manifest = manifest
         self.log = log
         self.stopwatch = Stopwatch()
-        self._find = find
         self._mutator = mutator
         self.effective = Effective(manifest, mutator, space, find)
         if self.log.refresh().seq == 0:
@@ -176,7 +175,7 @@ class PopulationController:
         from fspop.controller.changing import change_ops
 
         def build(state: State) -> list[AnyOp]:
-            return change_ops(state, self.effective, asked, by, reason, self._find)
+            return change_ops(state, self.effective, asked, by, reason)
 
         return self.log.commit("set", build).state
 
@@ -240,9 +239,7 @@ class PopulationController:
         )
         train_s = self.stopwatch.seconds(current) if current else None
         report = self._read_report(generation_id, step, params, value, metrics, train_s)
-        self.log.commit(
-            str(worker_id), lambda state: report_ops(state, self.rules(state), report)
-        )
+        self.log.commit(str(worker_id), lambda state: report_ops(state, self.rules(state), report))
 
     @staticmethod
     def _read_report(

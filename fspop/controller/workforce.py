@@ -91,7 +91,11 @@ class Workforce:
         """
         state = self.controller.poll()
         held = release_ops(state, self.process.incarnation)
-        if not held and not self._dead(state) and not claimable(state, self.controller.rules(state)):
+        if (
+            not held
+            and not self._dead(state)
+            and not claimable(state, self.controller.rules(state))
+        ):
             self._check_joined(state)
             return None
         return self._outcome(self._commit(self._claim_ops)).next

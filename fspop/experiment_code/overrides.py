@@ -72,9 +72,7 @@ def _check_known(head: str, names: Iterable[str], value: Any, where: str) -> Non
     near = difflib.get_close_matches(head, names, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     key = f"{where}.{head}".strip(".")
-    raise UsageError(
-        f"{key}: {owner} has no setting {head!r}{hint} (it has {', '.join(names)})"
-    )
+    raise UsageError(f"{key}: {owner} has no setting {head!r}{hint} (it has {', '.join(names)})")
 
 
 def _new_value(value: Any, head: str, changes: list[Change], where: str) -> Any:

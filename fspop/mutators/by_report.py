@@ -46,7 +46,10 @@ def _compare(s: Evolution, state: MutatorState, view: View, me: MemberView, rng:
     """The decision about a ready, healthy member."""
     step = _step(me)
     scores = _scores(s, state, view, step)
-    order = rank(scores, view.mode)
+    # Who has just become a copy stands last until its own report: with its parent's score it would
+    # push the next one down, and then the one after that, and at the end its parent.
+    copies = {i for i in scores if scores[i] is not None and view.members[i].latest is None}
+    order = [i for i in rank(scores, view.mode) if i not in copies]
     if len(order) < 2 or me.index not in order:
         return state, []
     state = with_entry(state, me.index, {**known(state, me.index), "ready": _now(s, me)})
@@ -56,7 +59,7 @@ def _compare(s: Evolution, state: MutatorState, view: View, me: MemberView, rng:
         return state, []
     recent = s.recent(state, view, step)
     stream = s.member_rng(rng, me.index, step)
-    copy = s.rule.choose(Standing(me.index, order, 0, ranked, recent, view.mode), stream)
+    copy = s.rule.choose(Standing(me.index, order, len(copies), ranked, recent, view.mode), stream)
     if copy is None:
         return state, []
     copy = copy._replace(why=f"{copy.why} at step {step}")

@@ -12,7 +12,9 @@ Find = Callable[[str], Any]
 """Gives what the experiment's code calls by the path "module:name"; raises InvalidSetting."""
 
 
-def build(data: Mapping[str, Any], original: Mutator | None = None, find: Find | None = None) -> Any:
+def build(
+    data: Mapping[str, Any], original: Mutator | None = None, find: Find | None = None
+) -> Any:
     """The strategy or rule that `data` describes, as `as_data` gave it.
 
     What has no name that could be imported (a lambda, a partial) comes from `original`, the

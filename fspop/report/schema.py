@@ -85,13 +85,24 @@ class WorkerStatus(Struct, frozen=True):
     versions: dict[str, str]
 
 
+class ChangeStatus(Struct, frozen=True):
+    """What somebody (user@host) changed in the run under way, by dotted key, and when."""
+
+    time: float
+    by: str
+    asked: dict[str, Any]
+    reason: str
+
+
 class RunStatus(Struct, frozen=True):
     """A run at one moment.
 
     `state` is created (nothing recorded yet), training, idle (no live worker), finished, or failed
     (all members are).
     `records` counts transactions, `age_s` is the time since the last one. `failing` is the
-    mutator's error while it fails. `space` holds the declared domains.
+    mutator's error while it fails. `space` holds the declared domains. `mutator` and
+    `total_steps` are those in effect; `changed` counts the changes of settings (fspop set) so far,
+    `changes` are the newest of them.
     """
 
     format: int
@@ -119,3 +130,5 @@ class RunStatus(Struct, frozen=True):
     best: BestStatus | None
     members: list[MemberStatus]
     workers: list[WorkerStatus]
+    changed: int = 0
+    changes: list[ChangeStatus] = []

@@ -6,8 +6,16 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from fspop.records import Checkpoint, Evaluation, Generation, Manifest, Member, State
-from fspop.report.schema import FORMAT, BestStatus, MemberStatus, Place, RunStatus, WorkerStatus
+from fspop.records import Checkpoint, Evaluation, Generation, Manifest, Member, State, in_effect
+from fspop.report.schema import (
+    FORMAT,
+    BestStatus,
+    ChangeStatus,
+    MemberStatus,
+    Place,
+    RunStatus,
+    WorkerStatus,
+)
 from fspop.storage.fold import is_better
 from fspop.storage.heartbeat import Heartbeat
 
@@ -26,6 +34,7 @@ class Observed(Struct, frozen=True):
 
 def describe(manifest: Manifest, state: State, seen: Observed) -> RunStatus:
     """The run's status."""
+    manifest = in_effect(manifest, state)
     workers = _workers(manifest, state, seen)
     members = [_member(m, state, seen, workers) for m in state.members]
     root = seen.root.absolute()
@@ -55,6 +64,8 @@ def describe(manifest: Manifest, state: State, seen: Observed) -> RunStatus:
         best=best_status(state, root),
         members=members,
         workers=list(workers.values()),
+        changed=state.n_changes,
+        changes=[ChangeStatus(c.time, c.by, c.asked, c.reason) for c in state.changes],
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fspop.report.schema import MemberStatus, RunStatus
+from fspop.report.settings import told
 
 GAP = 2  # spaces between two columns
 ABSENT = "-"  # where a member does not have a hparam that others have
@@ -137,6 +138,16 @@ def headline(status: RunStatus) -> str:
     )
 
 
+def changes(status: RunStatus) -> list[str]:
+    """The line that says that settings were changed since the run began."""
+    if not status.changes:
+        return []
+    last = status.changes[-1]
+    often = "once" if status.changed == 1 else f"{status.changed} times, the last time"
+    ago = age(max(0.0, status.updated_at + status.age_s - last.time))
+    return [f"settings were changed {often} {ago} ago by {last.by}: {told(last.asked)}"]
+
+
 def troubles(status: RunStatus) -> list[str]:
     """What somebody should look at, a line each."""
     lines = []
@@ -181,7 +192,8 @@ def lines(status: RunStatus, width: int) -> list[str]:
     shown = table(status, width)
     rows = zip(*([c.title, *c.cells] for c in shown.columns), strict=True)
     drawn = [_row(row, shown.columns) for row in rows] if status.members else []
-    return [headline(status), *drawn, *notes(shown, width), *troubles(status)]
+    said = [*notes(shown, width), *changes(status), *troubles(status)]
+    return [headline(status), *drawn, *said]
 
 
 def notes(shown: Table, width: int) -> list[str]:

@@ -121,7 +121,7 @@ def test_a_strategy_that_modifies_what_it_is_given_modifies_only_copies():
 def test_a_view_holds_what_a_strategy_may_see():
     controller = controller_of(CopyBest())
     state = report(controller, 0, 4, float("nan"))
-    view = view_of(state, controller.rules, 0)
+    view = view_of(state, controller.rules(state), 0)
     member = view.members[0]
     assert (member.step, member.start_step, member.diverged) == (4, 0, True)
     assert member.restart == member.checkpoints[-1] and view.reported == 0
@@ -132,7 +132,7 @@ def test_a_checkpoint_that_was_retired_is_not_started_from():
     later = []
     choose = Decides(lambda view: [decision(1, later[0])] if later else [])
     controller = controller_of(Decides(lambda view: []))
-    controller.rules = Rules(choose, 0)
+    controller.rules = lambda state: Rules(choose, 0)
     for step in (10, 20, 30, 40):
         report(controller, 0, step, -float(step))
     retired = Point("m000.g0001", 10)
