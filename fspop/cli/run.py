@@ -93,8 +93,8 @@ def _check_same(
         if key not in in_effect or in_effect[key] != value:
             raise ExperimentChanged(
                 f"{root}: run {manifest.run} was created with {key}="
-                f"{in_effect.get(key, 'as in FILE')}, not {value}; leave it out, or give another "
-                "--dir for a new run",
+                f"{in_effect.get(key, 'as in FILE')}, not {value}; leave it out, change it "
+                f"with 'fspop set --dir {root} {key}=...', or give another --dir for a new run",
                 path=root,
             )
 

@@ -81,9 +81,18 @@ def test_the_donors_checkpoint_is_no_older_than_the_member_if_there_is_one():
 def test_a_member_that_has_just_copied_has_its_donors_past():
     p = population(n=3, fraction=0.3)
     reported(p, [0.9, 0.5, 0.1])
-    assert p.state.mutator["members"]["2"]["scores"] == {"10": 0.9}
-    assert p.generation(2).start_step == 10
-    assert not p.report(2, 15, 0.0) and len(p.report(2, 20, 0.0)) == 1
+    assert p.state.mutator["members"]["1"]["scores"] == {"10": 0.9}
+    assert p.generation(1).start_step == 10
+    assert not p.report(1, 15, 0.0) and len(p.report(1, 20, 0.0)) == 1
+
+
+def test_a_member_that_has_just_copied_stands_last_until_it_has_a_score_of_its_own():
+    """Else each copy pushes the next member down, until the best one copies its own copy."""
+    p = population(n=4, fraction=0.25)
+    for member, value in enumerate([0.1, 0.2, 0.3, 0.4]):
+        p.report(member, 5, value)
+    reported(p, [0.1, 0.2, 0.3, 0.4])
+    assert [born.member for born in p.events] == [0]
 
 
 def test_a_diverged_member_is_rescued_at_once_and_never_a_parent():
