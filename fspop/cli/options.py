@@ -57,6 +57,20 @@ Device = Annotated[
     typer.Option(metavar="NAME", help="A torch device; else a GPU by worker id, or cpu."),
 ]
 
+Cache = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        envvar="FSPOP_CACHE",
+        help="A folder on a local disk that keeps copies of checkpoints, so that this host fetches "
+        "each only once; its workers share it.",
+    ),
+]
+CacheGb = Annotated[
+    float | None,
+    typer.Option(metavar="GB", envvar="FSPOP_CACHE_GB", help="How large it may become: 20."),
+]
+
 
 def needed_dir(run_dir: Path | None) -> Path:
     """The run directory. Raises UsageError where neither --dir nor $FSPOP_DIR names one."""

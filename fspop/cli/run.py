@@ -24,6 +24,8 @@ def command(
     code: options.Code = None,
     data: options.Data = None,
     device: options.Device = None,
+    cache: options.Cache = None,
+    cache_gb: options.CacheGb = None,
 ) -> None:
     """Train a whole run on this machine.
 
@@ -41,7 +43,14 @@ def command(
 
     if not check_scored(Watcher(root).look()):
         with options.sigterm_as_interrupt():
-            supervise(root, n_workers, data and os.path.abspath(data), device)
+            supervise(
+                root,
+                n_workers,
+                data=data and os.path.abspath(data),
+                device=device,
+                cache=cache and os.path.abspath(cache),
+                cache_gb=None if cache_gb is None else str(cache_gb),
+            )
     for line in best_lines(read_best(root)):
         print(line)
 

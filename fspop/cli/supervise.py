@@ -25,23 +25,24 @@ POLL_INTERVAL_S = 0.1
 LOOK_INTERVAL_S = 1.0
 
 
-def worker_command(root: Path, data: str | None, device: str | None) -> Callable[[int], list[str]]:
-    """What runs worker i."""
+def worker_command(root: Path, **options: str | None) -> Callable[[int], list[str]]:
+    """What runs worker i; `options` are those of `fspop worker`, None: not given."""
     fixed = ["--dir", str(root)]
-    fixed += ["--data", data] if data else []
-    fixed += ["--device", device] if device else []
+    for name, value in options.items():
+        fixed += [f"--{name.replace('_', '-')}", value] if value else []
     return lambda i: [*python_command(), "-m", "fspop", "worker", "--id", str(i), *fixed]
 
 
-def supervise(root: Path, n_workers: int, data: str | None, device: str | None) -> RunStatus:
-    """Runs workers 0 to n_workers-1 until none is left; returns how the run stands then.
+def supervise(root: Path, n_workers: int, **options: str | None) -> RunStatus:
+    """Runs workers 0 to n_workers-1 until none is left; returns how the run stands then. `options`
+    are those of `fspop worker`.
 
     KeyboardInterrupt stops the workers cleanly and passes on; a second one kills them. Raises what
     the workers ended with where the run is not finished.
     """
     paths = RunPaths(root.absolute())
     supervisor = Supervisor(
-        worker_command(paths.root, data, device),
+        worker_command(paths.root, **options),
         n_workers,
         lambda i: paths.worker_log(str(i)),
         environment=python_environment(),

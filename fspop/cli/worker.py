@@ -1,5 +1,6 @@
 """`fspop worker`: one worker process."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,8 @@ def command(
     run_dir: options.RunDir = None,
     data: options.Data = None,
     device: options.Device = None,
+    cache: options.Cache = None,
+    cache_gb: options.CacheGb = None,
 ) -> None:
     """Train members of the run until it is finished.
 
@@ -23,6 +26,9 @@ def command(
     """
     worker = options.worker_id(id)
     root = options.needed_dir(run_dir)
+    from fspop.worker.cache import DEFAULT_GB, CheckpointCache
     from fspop.worker.daemon import run_worker
 
-    raise typer.Exit(run_worker(root, worker, data=data, device=device))
+    limit_gb = DEFAULT_GB if cache_gb is None else cache_gb
+    copies = CheckpointCache(Path(cache), limit_gb) if cache else None
+    raise typer.Exit(run_worker(root, worker, data=data, device=device, cache=copies))

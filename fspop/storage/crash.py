@@ -27,6 +27,7 @@ POINTS = (
     "worker.saved",
     "worker.reported",
     "worker.deleting",
+    "cache.copied",
 )
 """Every name that `reach` is called with."""
 

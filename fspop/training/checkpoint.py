@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import os
 import re
 import secrets
@@ -17,6 +18,7 @@ from fspop.training.durable import fsync_folder, make_folder, write_error
 from fspop.training.hashed import HashedFile, HashedReader
 from fspop.training.mapped import MappedFile
 
+_COPY_BYTES = 1 << 20
 _ALTERED = "its content is not what was saved"
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp\Z")
 
@@ -100,6 +102,34 @@ def _map(
                 _check_digest(file.name, mapped, digest, _ALTERED)
             return state_file.read_mapped(file.name, mapped, map_location), mapped
     return load_checkpoint(folder, digest, map_location), None
+
+
+def copy_checkpoint(folder: Path, to: Path, digest: str) -> None:
+    """Copies the file of a checkpoint into the folder `to`, which exists and has no such file.
+
+    Not durably: the digest, compared here and at every use, shows what a power cut left of it.
+    Raises Damaged and StorageUnavailable as `load_checkpoint` does, DiskFull and NotWritable.
+    """
+    with _opened(folder) as file:
+        reader = HashedReader(file.fileno())
+        path = to / Path(file.name).name
+        try:
+            copy = open(path, "xb", buffering=0)
+        except OSError as error:
+            raise write_error(error, path) from error
+        with copy:
+            while chunk := reader.read(_COPY_BYTES):
+                _write_chunk(copy, chunk)
+        _check_digest(file.name, reader, digest, _ALTERED)
+
+
+def _write_chunk(copy: io.FileIO, chunk: bytes) -> None:
+    try:
+        written = 0
+        while written < len(chunk):
+            written += copy.write(memoryview(chunk)[written:])
+    except OSError as error:
+        raise write_error(error, Path(str(copy.name))) from error
 
 
 def temporary_for(name: str) -> str | None:

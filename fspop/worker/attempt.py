@@ -12,6 +12,7 @@ from fspop.paths import RunPaths
 from fspop.records import Manifest
 from fspop.storage.crash import reach
 from fspop.training.saver import Saver
+from fspop.worker.cache import CheckpointCache
 from fspop.worker.cleanup import delete_retired
 from fspop.worker.scalars import Charts
 from fspop.worker.session import Draft, Session
@@ -39,6 +40,7 @@ class Attempt:
         *,
         data: str | None,
         device: str,
+        cache: CheckpointCache | None = None,
     ):
         self._paths = paths
         self._manifest = manifest
@@ -48,6 +50,7 @@ class Attempt:
         self._stop = stop
         self._data = data
         self._device = device
+        self._cache = cache
         self._charts = Charts(paths, manifest.tensorboard, workforce.process.incarnation)
         self._saver = Saver()
         self._session: Session | None = None
@@ -118,6 +121,7 @@ class Attempt:
             threads=self._manifest.threads,
             total_steps=held.total_steps or self._manifest.total_steps,
             metric=self._manifest.metric,
+            cache=self._cache,
         )
         where = held.checkpoint.point if held.checkpoint else None
         source = f"{where.generation} at step {where.step}" if where else "fresh parameters"

@@ -18,6 +18,7 @@ from fspop.storage import check_writable, read_manifest
 from fspop.storage.crash import reach
 from fspop.worker import environment
 from fspop.worker.attempt import Attempt
+from fspop.worker.cache import CheckpointCache
 from fspop.worker.cleanup import sweep
 from fspop.worker.heartbeat import Pulse
 from fspop.worker.joining import join
@@ -36,7 +37,12 @@ SECOND_LOOK_S = 1.0
 
 
 def run_worker(
-    root: Path, worker_id: str, *, data: str | None = None, device: str | None = None
+    root: Path,
+    worker_id: str,
+    *,
+    data: str | None = None,
+    device: str | None = None,
+    cache: CheckpointCache | None = None,
 ) -> int:
     """Works in the run at `root` until it is finished or a signal asks to stop; both are exit code
     0.
@@ -54,7 +60,7 @@ def run_worker(
     stop = StopRequest()
     stop.install()
     _log_to_stdout(worker_id)
-    return Daemon(paths, manifest, experiment, worker_id, data, device, stop).run()
+    return Daemon(paths, manifest, experiment, worker_id, data, device, stop, cache).run()
 
 
 def _log_to_stdout(worker_id: str) -> None:
@@ -75,6 +81,7 @@ class Daemon:
         data: str | None,
         device: str,
         stop: StopRequest,
+        cache: CheckpointCache | None = None,
     ):
         self._paths = paths
         self._manifest = manifest
@@ -100,6 +107,7 @@ class Daemon:
             stop,
             data=data,
             device=device,
+            cache=cache,
         )
 
     def run(self) -> int:

@@ -22,6 +22,7 @@ from fspop.training.checkpoint import mapped_checkpoint
 from fspop.training.in_effect import check_in_effect
 from fspop.training.saver import Saver
 from fspop.training.task import Context, Task
+from fspop.worker.cache import CheckpointCache
 
 STRETCH_S = 0.25
 """How long one call of train() should take, so that signals and swaps are seen in time."""
@@ -46,13 +47,15 @@ def checkpoint_folder(paths: RunPaths, checkpoint: Checkpoint) -> Path:
 
 
 def opened_checkpoint(
-    paths: RunPaths, checkpoint: Checkpoint, device: str
+    paths: RunPaths, checkpoint: Checkpoint, device: str, cache: CheckpointCache | None = None
 ) -> AbstractContextManager[dict[str, Any]]:
-    """The verified content of a checkpoint on record, in the pages of its file for as long as the
-    block runs. Raises Damaged, StorageUnavailable.
+    """The verified content of a checkpoint on record, in the pages of its file, or of a copy in
+    `cache`, for as long as the block runs. Raises Damaged, StorageUnavailable.
     """
-    folder = checkpoint_folder(paths, checkpoint)
-    return mapped_checkpoint(folder, checkpoint.digest or None, map_location=device)
+    folder, digest = checkpoint_folder(paths, checkpoint), checkpoint.digest
+    if cache is not None:
+        return cache.opened(folder, digest, checkpoint.size_bytes, device)
+    return mapped_checkpoint(folder, digest or None, device)
 
 
 class Draft(NamedTuple):
@@ -80,8 +83,10 @@ class Session:
         threads: int = 1,
         total_steps: int | None = None,
         metric: str | None = None,
+        cache: CheckpointCache | None = None,
     ):
         self._paths = paths
+        self._cache = cache
         self._saver = saver
         self._metric = metric
         self._device = device
@@ -129,7 +134,8 @@ class Session:
         """
         if self.held.checkpoint is None:
             return None
-        with opened_checkpoint(self._paths, self.held.checkpoint, self._device) as loaded:
+        checkpoint, device = self.held.checkpoint, self._device
+        with opened_checkpoint(self._paths, checkpoint, device, self._cache) as loaded:
             with user_code("load_state_dict"):
                 self._task.load_state_dict(loaded["task"])
             random: dict[str, Any] = loaded["random"]
