@@ -29,7 +29,7 @@ from benchmarks.table import Figure, show
 
 ROOT = Path(__file__).parents[1]
 SYSTEMS = ("plain", "worker")
-REPORT_EVERY = 25
+REPORT_EVERY = 100  # as in the example
 HPARAMS = {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4, "dropout": 0.3}
 
 EXPERIMENT = """
@@ -88,6 +88,7 @@ def child(system: str, root: Path, steps: int) -> dict[str, float]:
 
     torch.set_num_threads(1)
     load_data()
+    torch.optim.SGD([torch.zeros(1)])  # the first one of a process imports for seconds
     began = seconds()
     if system == "plain":
         train_plainly(steps)
@@ -129,11 +130,11 @@ def measure(folder: Path, steps: int, repeat: int) -> list[Figure]:
     def ratio(what: str) -> float:
         return statistics.median(turn["worker"][what] / turn["plain"][what] for turn in turns)
 
-    rate = statistics.median(t["worker"]["reports"] / t["worker"]["wall"] for t in turns)
+    rate = statistics.median(t["worker"]["reports"] / t["worker"]["served"] for t in turns)
     return [
         Figure(f"plain loop, {steps} steps", took["plain"], "s"),
         Figure("worker, the same", took["worker"], "s"),
-        Figure("durable reports and checkpoints", rate, "/s", 1.0, False),
+        Figure("durable reports and checkpoints, each second of training", rate, "/s", 1.0, False),
         Figure("worker over plain loop", ratio("wall"), "x", 1.05),
         Figure("… without waiting for a processor", ratio("served"), "x"),
         Figure("… in time of all processors", ratio("cpu"), "x"),
