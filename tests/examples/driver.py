@@ -13,21 +13,27 @@ from fspop.training import Context, load_checkpoint, random_state, save_checkpoi
 ROOT = Path(__file__).parents[2]
 
 
-def load_experiment(name):
+def load_module(name):
     spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.experiment
+    return module
 
 
-def begin(experiment, folder, step=0):
+def load_experiment(name):
+    return load_module(name).experiment
+
+
+def begin(experiment, folder, step=0, data=None):
     """Member 0's task at `step`, restored from `folder` where that is not 0."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     hparams = experiment.first_hparams()[0]
     task = experiment.task()
     random_state.seed_all(5)
-    context = Context(member=0, generation="m000.g0001", hparams=hparams, seed=5, step=step)
+    context = Context(
+        member=0, generation="m000.g0001", hparams=hparams, seed=5, step=step, data=data
+    )
     task.setup(context)
     if step:
         state = load_checkpoint(folder / f"step-{step}")

@@ -36,7 +36,12 @@ def bits(task, tmp_path):
     return save_checkpoint(Path(tempfile.mkdtemp(dir=tmp_path)) / "bits", state).digest
 
 
-@pytest.mark.parametrize("name", ["synthetic", pytest.param("digits", marks=pytest.mark.slow)])
+SLOW = [
+    pytest.param(name, marks=pytest.mark.slow) for name in ("digits", "simple_cnn", "complex_cnn")
+]
+
+
+@pytest.mark.parametrize("name", ["synthetic", *SLOW])
 def test_a_restored_member_goes_on_bit_for_bit_as_if_never_stopped(name, tmp_path):
     undisturbed = in_its_own_process(name, tmp_path / "whole", 0, 9, 3)
     folder = tmp_path / "pieces"
@@ -45,7 +50,7 @@ def test_a_restored_member_goes_on_bit_for_bit_as_if_never_stopped(name, tmp_pat
     assert digests == undisturbed and len(set(digests.values())) == 3
 
 
-@pytest.mark.parametrize("name", ["synthetic", "digits"])
+@pytest.mark.parametrize("name", ["synthetic", "digits", "simple_cnn", "complex_cnn"])
 def test_it_does_not_matter_in_how_many_calls_a_worker_trains(name, tmp_path):
     experiment = driver.load_experiment(name)
     whole, pieces = (driver.begin(experiment, tmp_path) for _ in range(2))
