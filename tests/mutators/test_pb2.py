@@ -1,6 +1,5 @@
 import random
 import statistics
-import time
 
 import numpy as np
 import pytest
@@ -105,18 +104,16 @@ def test_the_memory_is_bounded_and_one_row_changes_little_of_it():
     assert sorted(map(int, memory["rows"])) == list(range(90, 100))
 
 
-def test_a_proposal_after_1000_observations_takes_less_than_50_ms():
+def test_a_proposal_after_1000_observations_goes_by_the_newest_200():
+    """Which keeps it quick: benchmarks/proposals.py measures how quick."""
     rule = Bayesian()
-    _, past = learned(rule, SPACE, 1000, lambda h, i: h["momentum"])
-    past = past._replace(
-        running=[(past.step, past.score, SPACE.sample(random.Random(i))) for i in range(7)]
-    )
-    hparams, took_s = SPACE.sample(random.Random(0)), []
-    for seed in range(30):  # the first one imports numpy; a busy machine delays some others
-        begun_s = time.perf_counter()
-        rule.apply(hparams, SPACE, random.Random(seed), past)
-        took_s.append(time.perf_counter() - begun_s)
-    assert min(took_s) < 0.05
+    hparams, proposed = SPACE.sample(random.Random(0)), []
+    for long_ago in (1.0, 1e6):
+        gains = [long_ago] * 800 + [0.01 * i for i in range(200)]
+        memory, past = learned(rule, SPACE, 1000, lambda h, i, gains=gains: gains[i])
+        assert len(memory["rows"]) == 200
+        proposed.append(rule.apply(hparams, SPACE, random.Random(1), past))
+    assert proposed[0] == proposed[1] and SPACE.contains(proposed[0])
 
 
 def points(numbers, times=None):
