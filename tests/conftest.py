@@ -15,7 +15,9 @@ def pytest_addoption(parser):
     )
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if hasattr(config, "workerinput"):  # tests run at once: none of the long ones comes last
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if for_gpu:
         import torch
@@ -34,7 +36,8 @@ class SkipReport:
 
     def note(self, report):
         if report.skipped and not hasattr(report, "wasxfail"):
-            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "no reason"
+            known = isinstance(report.longrepr, tuple | list)
+            reason = report.longrepr[2] if known else "no reason"
             self.reasons[reason.removeprefix("Skipped: ")] += 1
 
     pytest_runtest_logreport = note
@@ -64,4 +67,6 @@ def pytest_configure(config):
     # A background job of a shell ignores SIGINT, and its children would inherit that.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.pluginmanager.register(SkipReport(config.getoption("--allow-skips")), "skip-report")
+    if not hasattr(config, "workerinput"):  # where tests run at once, their results come together
+        report = SkipReport(config.getoption("--allow-skips"))
+        config.pluginmanager.register(report, "skip-report")

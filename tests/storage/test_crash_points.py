@@ -24,7 +24,7 @@ def test_others_go_on_after_a_kill_at(point, paths, log):
     seen = log.refresh()
     began = time.monotonic()
     report(log, 1000)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 1.9, "it waited for the lock"
     check_nothing_lost(paths)
     found = [n for worker, n in numbers(read_records(paths, 8)) if worker == "victim"]
     assert found in ([*range(len(done))], [*range(len(done) + 1)])

@@ -120,7 +120,7 @@ def test_a_worker_killed_and_started_again_goes_on_at_once(run):
     before = read_run(run)[1]
     begun = time.monotonic()
     assert finish(fspop("worker", "--id", 0, "--dir", run))[0] == 0
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60, "it waited out the lease"
     reports = [
         (op.generation, op.step)
         for record in read_history(run)

@@ -35,7 +35,7 @@ def test_a_wait_ends_at_once_when_asked_and_later_ones_do_not_wait():
     stop.request("second")
     begun = time.monotonic()
     assert stop.wait(10) and stop.is_set and stop.reason == "first"
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 5
 
 
 FORKING = """
