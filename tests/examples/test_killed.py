@@ -16,8 +16,8 @@ from fspop.training import History
 from tests.chaos.fleet import FSPOP, decisions, final_digests
 from tests.examples.driver import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
-PATIENCE_S = 180
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+PATIENCE_S = 400
 
 
 @contextlib.contextmanager
@@ -112,7 +112,8 @@ def test_killed_schedules_go_on_and_end_in_the_same_figure(tmp_path):
         wait_until((killed / "Step-2/ck_checkpoints.json").exists, process)
         process.kill()
     assert not (killed / "schedules.png").exists()
-    assert finish([*command, killed, "--epochs", 2]).replace("killed", "calm") == out
+    *ours, last = finish([*command, killed, "--epochs", 2]).splitlines()
+    assert ours == out.splitlines()[:-1] and last == f"see {killed / 'schedules.png'}"
     names = [path.parent.name for path in calm.glob("*/ck_history.json")]
     assert len(names) == 9
     for each in names:
