@@ -138,7 +138,7 @@ def draw_sweep(finder, chart):
 
 def draw_schedule(chart, schedule, history, lr_max):
     iterations = [iteration for iteration, _ in history.points("loss/train")]
-    values = [schedule.value(iteration) for iteration in iterations]
+    values = [schedule.value(iteration - 1) for iteration in iterations]
     chart.fill_between(iterations, values, color="0.9")
     chart.set(ylim=(0, 1.1 * lr_max), yticks=[])
 
