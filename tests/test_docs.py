@@ -100,6 +100,8 @@ def test_every_verb_is_in_the_pages(verb):
     assert any(f"fspop {verb}" in page.read_text() for page in PAGES)
 
 
-@pytest.mark.parametrize("page", ["concepts", "tasks", "controller", "results", "operating"])
+@pytest.mark.parametrize(
+    "page", ["concepts", "tasks", "integrations", "controller", "results", "operating"]
+)
 def test_the_readme_leads_to_every_page(page):
     assert f"(docs/{page}.md)" in (ROOT / "README.md").read_text()

@@ -1,5 +1,6 @@
 """`fspop try`: one member in the foreground, in this process, so that a debugger works."""
 
+import contextlib
 import tempfile
 import time
 import traceback
@@ -83,6 +84,7 @@ class _Rehearsal:
         self._saver = saver
         self._paths = RunPaths(scratch)
         self._paths.checkpoints.mkdir()
+        self._opened = contextlib.ExitStack()
         self._hparams = experiment.first_hparams()[member]
 
     def run(self, steps: int) -> None:
@@ -91,13 +93,14 @@ class _Rehearsal:
         """
         hparams = ", ".join(f"{name}={short(v)}" for name, v in flat(self._hparams).items())
         print(f"member {self._member} on {self._device} with {hparams}")
-        session = self._open(None, term=1)
-        self._evaluate(session)
-        self._train(session, steps)
-        score = self._evaluate(session)
-        saved = self._save(session)
-        print(f"checkpoint: {saved.size_bytes / 1e6:.3g} MB")
-        self._compare(session, self._open(saved, term=2), score, steps)
+        with self._opened:
+            session = self._open(None, term=1)
+            self._evaluate(session)
+            self._train(session, steps)
+            score = self._evaluate(session)
+            saved = self._save(session)
+            print(f"checkpoint: {saved.size_bytes / 1e6:.3g} MB")
+            self._compare(session, self._open(saved, term=2), score, steps)
         if score["value"] is None:
             raise TaskError(f"evaluate: {score['diverged']}; such a score counts as diverged")
 
@@ -128,6 +131,7 @@ class _Rehearsal:
             total_steps=self._experiment.total_steps,
             metric=self._experiment.metric,
         )
+        self._opened.callback(session.close)
         what = "setup and load_state_dict" if checkpoint else "setup"
         print(f"{what}: {time.perf_counter() - begun_s:.3g} s")
         return session

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from fspop.errors import ConfigurationError, ExperimentChanged, ExperimentError, UsageError
 from fspop.experiment import Experiment
+from fspop.experiment_code.extras import extra_for
 from fspop.experiment_code.files import digest_code
 from fspop.experiment_code.misspelt import nearest_argument
 from fspop.experiment_code.overrides import apply_overrides
@@ -131,7 +132,8 @@ def _what(error: BaseException) -> str:
     first = (text.strip().splitlines() or [""])[0]
     if isinstance(error, ConfigurationError):
         return first
-    return f"{type(error).__name__}: {first}".rstrip(": ") + nearest_argument(error)
+    hint = nearest_argument(error) + extra_for(error)
+    return f"{type(error).__name__}: {first}".rstrip(": ") + hint
 
 
 def _is_below(file: str | None, folder: Path) -> bool:

@@ -32,7 +32,8 @@ class Task(Protocol):
 
     A task may also define `apply_hparams(hparams)`, called after every restore and whenever only
     the hparams change, and `effective_hparams() -> mapping`, which the worker compares with what
-    was assigned. A task without `apply_hparams` takes its hparams from the context in `setup`.
+    was assigned. A task without `apply_hparams` takes its hparams from the context in `setup`. One
+    that has to let something go (threads, processes) may define `close()`, the last verb.
 
     Everything that training changes must be in `state_dict()` (plain data and tensors): a task that
     went on and one that was restored from its checkpoint have to take the same next step. The

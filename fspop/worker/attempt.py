@@ -96,10 +96,12 @@ class Attempt:
         if self._draft is not None:
             with contextlib.suppress(FspopError):
                 self._saver.wait()
-        self._draft = self._session = None
+        self._draft = None
+        self._end_session()
 
     def close(self) -> None:
         """Ends what is open."""
+        self._end_session()
         self._charts.close()
         with contextlib.suppress(FspopError):
             self._saver.close()
@@ -108,7 +110,7 @@ class Attempt:
         """The live session where it already stands at `held`, else a new one."""
         if self._session is not None and self._session.carries_on(held):
             return self._session
-        self._session = None
+        self._end_session()
         self._signs.show("restoring", held.member, held.generation_id, held.step)
         self._session = Session(
             self._paths,
@@ -127,6 +129,11 @@ class Attempt:
         source = f"{where.generation} at step {where.step}" if where else "fresh parameters"
         log.info("training %s from %s with %s", held.generation_id, source, held.hparams)
         return self._session
+
+    def _end_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
     def _next_report(self, step: int, held: Assignment) -> int:
         every = held.report_every or self._manifest.report_every

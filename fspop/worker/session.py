@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -23,6 +24,8 @@ from fspop.training.in_effect import check_in_effect
 from fspop.training.saver import Saver
 from fspop.training.task import Context, Task
 from fspop.worker.cache import CheckpointCache
+
+log = logging.getLogger("fspop.worker")
 
 STRETCH_S = 0.25
 """How long one call of train() should take, so that signals and swaps are seen in time."""
@@ -112,7 +115,21 @@ class Session:
             data=data,
             threads=threads,
         )
-        self._begin(context)
+        try:
+            self._begin(context)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends the task, where it has something to end; what that raises is only logged."""
+        close = getattr(self._task, "close", None)
+        try:
+            with user_code("close"):
+                if callable(close):
+                    close()
+        except TaskError as error:
+            log.warning("%s: %s", self.held.generation_id, error)
 
     def _begin(self, context: Context) -> None:
         """Sets up, restores, then applies the hparams over whatever the checkpoint brought back."""

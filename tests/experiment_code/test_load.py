@@ -149,3 +149,10 @@ def test_a_run_without_an_experiment_has_nothing_to_train(tmp_path):
     manifest = Manifest(FORMAT, "abc", 4, "max", 0, [{}] * 4, {}, "0.1.0", 0.0)
     with pytest.raises(ExperimentError, match="PopulationController"):
         load_run_experiment(RunPaths(tmp_path), manifest)
+
+
+def test_a_library_that_an_extra_brings_is_said_to_come_with_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pytorch_lightning", None)
+    message = failure(tmp_path, "import pytorch_lightning")
+    assert message.startswith("toy_experiment.py line 1: ModuleNotFoundError")
+    assert message.endswith("install it with pip install 'fspop[lightning]'")

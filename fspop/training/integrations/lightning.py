@@ -15,7 +15,7 @@ from fspop.training.hparam_places import Place, attributes
 from fspop.training.integrations import lightning_loops as loops
 from fspop.training.integrations.borrowed import BorrowedLoop
 from fspop.training.integrations.missing import require
-from fspop.training.integrations.plain import like, plain
+from fspop.training.integrations.plain import plain
 from fspop.training.loaders import make_loader, ready_loader
 from fspop.training.task import Context
 
@@ -43,7 +43,7 @@ class LightningTask(BorrowedLoop):
     `module.hparams` and in attributes of the module or data module of that name.
     """
 
-    trainer_options: Mapping[str, Any] = {}  # noqa: RUF012 - read only
+    trainer_options: Mapping[str, Any] = {}
 
     # -- what a subclass defines
     def build(self, context: Context) -> tuple[Any, Any]:
@@ -55,7 +55,7 @@ class LightningTask(BorrowedLoop):
     # -- how it runs
     def setup(self, context: Context) -> None:
         """As in BorrowedLoop. ConfigurationError where Lightning is not installed."""
-        if not {"lightning", "pytorch_lightning"} & sys.modules.keys():
+        if not any(map(sys.modules.get, ("lightning", "pytorch_lightning"))):
             require("pytorch_lightning", "lightning", type(self).__name__)
         super().setup(context)
         self._feed: Feed | None = None
@@ -191,8 +191,9 @@ class LightningTask(BorrowedLoop):
         if name == "batch_size" and self._feed is not None:
             found = attributes([self._feed.loader], name)
         for owner in (self.module, self._data_module):
-            if name in (getattr(owner, "hparams", None) or {}):
-                found.append(_HparamsEntry(owner.hparams, name))
+            hparams = getattr(owner, "hparams", None) or {}
+            if name in hparams:
+                found.append(_HparamsEntry(hparams, name))
         return found
 
 

@@ -1,4 +1,4 @@
-"""A plain training loop as a Task: a function that keeps its own `for`, and asks for its batches."""
+"""A plain training loop as a Task: a function that keeps its own `for` and asks for batches."""
 
 import copy
 import functools
@@ -138,7 +138,8 @@ class LoopTask(BorrowedLoop):
 
     def measure(self) -> Any:
         """What `evaluate` gives. HparamsNotApplied for an hparam that the loop never looked at."""
-        unread = sorted(self._placeless - self.hparams.read) if self._once_through else []
+        read: set[str] = getattr(self.hparams, "read", set())
+        unread = sorted(self._placeless - read) if self._once_through else []
         if unread:
             raise HparamsNotApplied(
                 f"hyperparameter {unread[0]}: it has no place in an optimizer, a dropout layer or "

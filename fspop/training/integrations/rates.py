@@ -8,6 +8,8 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from fspop.errors import HparamsNotApplied
+
 _IN_GROUP = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")
 _PER_GROUP = ("base_lrs", "max_lrs", "min_lrs", "_last_lr")
 _SHARED = ("eta_min",)
@@ -33,7 +35,11 @@ class ScheduledRate:
             return
         ratio = value / peak if peak else math.nan
         if not math.isfinite(ratio):
-            raise ValueError(f"learning rate {value!r}: a schedule whose peak is 0 cannot be scaled")
+            raise HparamsNotApplied(
+                f"hyperparameter learning_rate={value!r}: a schedule whose peak is 0 cannot be "
+                "scaled; make its optimizer with another learning rate",
+                name="learning_rate",
+            )
         for key in _IN_GROUP:
             if key in self.group:
                 self.group[key] = _scaled(self.group[key], ratio)

@@ -1,4 +1,4 @@
-"""A DataLoader whose batches are functions of (seed, epoch, place), whoever skips or fetches ahead."""
+"""A DataLoader whose batches are functions of (seed, epoch, place), whenever they are fetched."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

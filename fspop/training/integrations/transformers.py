@@ -45,7 +45,7 @@ class TransformersTask(BorrowedLoop):
     def setup(self, context: Context) -> None:
         """As in BorrowedLoop. ConfigurationError where transformers or accelerate is missing."""
         for library in ("accelerate", "transformers"):
-            if library not in sys.modules:
+            if not sys.modules.get(library):
                 require(library, "transformers", type(self).__name__)
         super().setup(context)
 
@@ -58,7 +58,8 @@ class TransformersTask(BorrowedLoop):
             self.trainer.train()
             return
         with tempfile.TemporaryDirectory(prefix="fspop-") as folder:
-            text = json.dumps(self.loading["trainer_state"])
+            size = {"train_batch_size": self.trainer._train_batch_size}  # else it is warned about
+            text = json.dumps({**self.loading["trainer_state"], **size})
             (Path(folder) / "trainer_state.json").write_text(text)
             self.trainer._load_from_checkpoint = self._load_model
             self.trainer.train(resume_from_checkpoint=folder)
@@ -70,6 +71,7 @@ class TransformersTask(BorrowedLoop):
         arguments.max_steps = max(arguments.max_steps, self.context.total_steps or 0)
         arguments.save_strategy = type(arguments.save_strategy)("no")
         if "batch_size" in self.hparams:
+            arguments.per_device_train_batch_size = self.hparams["batch_size"]
             trainer._train_batch_size = self.hparams["batch_size"]
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(_callback(self))
@@ -200,7 +202,7 @@ class TransformersTask(BorrowedLoop):
 def _callback(task: TransformersTask) -> Any:
     from transformers import TrainerCallback
 
-    class Turn(TrainerCallback):
+    class Turn(TrainerCallback):  # type: ignore[misc]
         """Holds the Trainer before each step, and keeps others from stopping it."""
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

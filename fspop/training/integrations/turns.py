@@ -1,4 +1,4 @@
-"""Lets a loop that somebody else owns take its steps in turns: a thread that runs when it is told."""
+"""Lets a loop that somebody else owns take its steps in turns, in a thread of its own."""
 
 import threading
 from collections.abc import Callable

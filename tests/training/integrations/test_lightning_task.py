@@ -1,0 +1,154 @@
+import copy
+import sys
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from fspop.errors import ConfigurationError, InvalidSetting, TaskError
+from fspop.training.integrations import LightningTask
+from tests.training.integrations.tasks import (
+    begun,
+    bits,
+    goes_on_as_if_never_stopped,
+    momenta,
+    same,
+)
+
+HPARAMS = {
+    "learning_rate": 0.05, "momentum": 0.8, "dropout": 0.3, "smooth": 0.1, "batch_size": 8,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lit(members):
+    return members("lit")
+
+
+@pytest.mark.parametrize("before", [3, 10, 27])
+def test_one_restored_anywhere_in_an_epoch_goes_on_to_the_same_bit(before, lit, tmp_path):
+    assert goes_on_as_if_never_stopped(lit.Member, HPARAMS, tmp_path, before=before, after=12)
+
+
+def test_an_exploit_keeps_moments_and_its_rate_outlives_the_parents_schedule(lit):
+    with begun(lit.Member, HPARAMS) as parent:
+        parent.train(25)
+        state = copy.deepcopy(parent.state_dict())
+    hparams = {**HPARAMS, "learning_rate": 0.2, "momentum": 0.7, "smooth": 0.0, "batch_size": 10}
+    with begun(lit.Member, hparams, state) as child:
+        assert child.effective_hparams() == hparams
+        assert child.module.hparams["learning_rate"] == 0.2
+        found = child.state_dict()
+        assert same(momenta(found["optimizer_states"][0]), momenta(state["optimizer_states"][0]))
+        assert same(list(found["state_dict"].values()), list(state["state_dict"].values()))
+        (was,) = state["optimizer_states"][0]["param_groups"]
+        child.train(1)
+        (group,) = child.trainer.optimizers[0].param_groups
+        assert was["lr"] * 3.8 < group["lr"] < was["lr"] * 4
+        assert child.trainer.callbacks[0].seen == 26
+
+
+def test_hooks_of_a_restored_one_see_the_epoch_and_step_where_it_is(lit):
+    seen = []
+
+    class Watching(lit.Lit):
+        def on_train_epoch_start(self):
+            seen.append((self.trainer.current_epoch, self.trainer.global_step))
+
+    class Member(lit.Member):
+        def build(self, context):
+            return Watching(), super().build(context)[1]
+
+    with begun(Member, HPARAMS) as task:
+        task.train(25)
+        state = copy.deepcopy(task.state_dict())
+    with begun(Member, HPARAMS, state) as task:
+        task.train(10)
+    assert seen == [(0, 0), (1, 10), (2, 20), (2, 25), (3, 30)]
+
+
+def test_looking_changes_nothing(lit, tmp_path):
+    with begun(lit.Member, HPARAMS) as task:
+        task.train(4)
+        before = bits(task, tmp_path)
+        assert task.evaluate() == task.evaluate()
+        assert bits(task, tmp_path) == before
+        assert set(task.scalars()) >= {"train_loss"}
+
+
+def test_early_stopping_stops_nobody(lit):
+    import pytorch_lightning as pl
+
+    class Member(lit.Member):
+        def build(self, context):
+            stop = pl.callbacks.EarlyStopping("val_loss", patience=1, min_delta=100.0)
+            self.trainer_options = {"callbacks": [stop], "check_val_every_n_epoch": 1}
+            return lit.Lit(), (DataLoader(lit.DATA, 8), DataLoader(lit.DATA, 40))
+
+    with begun(Member, HPARAMS) as task:
+        task.train(45)
+        assert task.trainer.current_epoch == 4
+
+
+@pytest.mark.parametrize("where", ["data module", "module"])
+def test_the_data_may_come_from_a_data_module_or_the_module(where, lit, tmp_path):
+    import pytorch_lightning as pl
+
+    class Loaders:
+        def train_dataloader(self):
+            return DataLoader(lit.DATA, 8, shuffle=True)
+
+        def val_dataloader(self):
+            return DataLoader(lit.DATA, 40)
+
+    class Data(Loaders, pl.LightningDataModule):
+        pass
+
+    class WithData(Loaders, lit.Lit):
+        pass
+
+    class Member(LightningTask):
+        def build(self, context):
+            return (lit.Lit(), Data()) if where == "data module" else (WithData(), None)
+
+    assert goes_on_as_if_never_stopped(Member, HPARAMS, tmp_path, before=13, after=8)
+
+
+class Endless:
+    def __iter__(self):
+        return iter([[torch.zeros(2, 4), torch.zeros(2).long()]] * 3)
+
+
+@pytest.mark.parametrize(
+    ("loader", "kind", "complaint"),
+    [
+        (Endless(), InvalidSetting, "its length is unknown"),
+        ([[], []], TaskError, "several training loaders"),
+    ],
+)
+def test_training_data_that_cannot_be_resumed_is_refused(loader, kind, complaint, lit):
+    class Member(LightningTask):
+        def build(self, context):
+            return lit.Lit(), (loader, DataLoader(lit.DATA, 40))
+
+    with pytest.raises(kind, match=complaint):
+        with begun(Member, {}):
+            pass
+
+
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no")
+def test_no_validation_is_an_error_that_says_so(lit):
+    class Member(LightningTask):
+        def build(self, context):
+            return lit.Lit(), (DataLoader(lit.DATA, 8), None)
+
+    with begun(Member, {"learning_rate": 0.1}) as task:
+        with pytest.raises(TaskError, match="validation loop logged no metric"):
+            task.evaluate()
+
+
+def test_without_lightning_the_extra_is_named(monkeypatch):
+    for name in ("lightning", "pytorch_lightning"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'fspop\[lightning\]'"):
+        LightningTask().setup(None)
