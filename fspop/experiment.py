@@ -6,6 +6,7 @@ from typing import Any
 
 from fspop.errors import InvalidSetting
 from fspop.mutators.base import Mutator
+from fspop.objectives import Goal
 from fspop.records import check_plain
 from fspop.seeds import Rng
 from fspop.space import Space
@@ -18,14 +19,18 @@ MAX_MEMBERS = 10_000
 class Experiment:
     """A population to train. All settings are checked here, before anything is written.
 
-    task: a class (or function without arguments) that gives a `fspop.training.Task`.
-    members: how many (1 to 10,000). space: the hparams' domains, nested as the hparams are;
-    initial_population: the first hparams instead, one per member, any plain data.
-    mode: whether the metric is best at its "min" or "max". metric: which key of a mapping returned
-    by evaluate() is the score. total_steps: where a member finishes. report_every: steps between
-    evaluations. max_lead_steps: a worker that leads the slowest free member by more than this moves
-    on to it (default: report_every). keep_best: how many of the best checkpoints stay on disk.
-    checkpoint_budget_gb: above it, only what training needs to go on, and the best one, stay.
+    task: a class (or function without arguments) that gives a `fspop.training.Task`. members: how
+    many (1 to 10,000). space: the hparams' domains, nested as the hparams are; initial_population:
+    the first hparams instead, one per member, any plain data. mode: whether the metric is best at
+    its "min" or "max". metric: which key of a mapping returned by evaluate() is the score.
+    objectives: several metrics instead, as {"accuracy": "max", "latency_ms": "min"}; the first one
+    is the score where one number is wanted. constraints: limits of metrics, as "latency_ms <= 20".
+    ranking: what decides among those of a front, "crowding" or "hypervolume". reference: by
+    objective, the worst value of interest. front_size: how many checkpoints of the front stay on
+    disk (see `fspop.objectives.Goal`). total_steps: where a member finishes. report_every: steps
+    between evaluations. max_lead_steps: a worker that leads the slowest free member by more than
+    this moves on to it (default: report_every). keep_best: how many of the best checkpoints stay on
+    disk. checkpoint_budget_gb: above it, only what training needs to go on, and the best one, stay.
     tensorboard: whether workers write event files below the run's logs/. threads: CPU threads per
     member, fixed because the same network on another number of threads gives other bits.
     max_attempts, max_deaths: how often a member may raise, or lose its worker, since its last
@@ -41,6 +46,11 @@ class Experiment:
     initial_population: Sequence[Any] | None = None
     mode: str = "max"
     metric: str | None = None
+    objectives: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    constraints: Sequence[str] = ()
+    ranking: str = "crowding"
+    reference: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    front_size: int = 32
     seed: int = 0
     report_every: int = 100
     max_lead_steps: int | None = None
@@ -69,6 +79,7 @@ class Experiment:
         if self.max_lead_steps is not None:
             _check_int("max_lead_steps", self.max_lead_steps, 0)
         _check(self.mode in ("min", "max"), "mode", self.mode, '"min" or "max"')
+        self._check_goal()
         _check_positive("lease_timeout_s", self.lease_timeout_s)
         _check_positive("stall_timeout_s", self.stall_timeout_s)
         _check(
@@ -78,6 +89,30 @@ class Experiment:
             object.__setattr__(self, "space", Space(self.space))
         self._check_population()
         self.mutator.check(self.members, self.domains)
+
+    def _check_goal(self) -> None:
+        _check_int("front_size", self.front_size, 2, 1000)
+        goal = self.goal  # checks itself
+        first = next(iter(goal.objectives), self.metric)
+        _check(
+            self.metric in (None, first), "metric", self.metric, f"{first!r}, the first objective"
+        )
+        _check(
+            first is not None or not goal.constraints,
+            "metric",
+            self.metric,
+            "the key that is the score, because constraints are on metrics of a mapping",
+        )
+        object.__setattr__(self, "metric", first)
+        object.__setattr__(self, "mode", next(iter(goal.objectives.values()), self.mode))
+        for field in ("objectives", "reference"):
+            object.__setattr__(self, field, dict(getattr(self, field)))
+        object.__setattr__(self, "constraints", tuple(self.constraints))
+
+    @property
+    def goal(self) -> Goal:
+        """What is better."""
+        return Goal(self.mode, self.objectives, self.constraints, self.ranking, self.reference)
 
     def _check_population(self) -> None:
         if (self.space is None) == (self.initial_population is None):

@@ -15,6 +15,7 @@ ROOMS = {
     "seeds": 1,
     "paths": 2,
     "space": 2,
+    "objectives": 2,
     "genotype": 2,
     "problems": 2,
     "storage": 3,

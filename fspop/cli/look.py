@@ -75,4 +75,5 @@ def drawn(status: RunStatus, below: Sequence["RenderableType"] = ()) -> "Rendera
     said = [*text.notes(shown, width()), *text.changes(status)]
     notes = [Text(line, "dim") for line in said]
     rows = [table] if status.members else []
-    return Group(Text(text.headline(status)), *rows, *notes, *troubles, *below)
+    above = [Text(line) for line in (text.headline(status), *text.front_line(status))]
+    return Group(*above, *rows, *notes, *troubles, *below)

@@ -130,6 +130,7 @@ class _Rehearsal:
             threads=self._experiment.threads,
             total_steps=self._experiment.total_steps,
             metric=self._experiment.metric,
+            needed=self._experiment.goal.needed,
         )
         self._opened.callback(session.close)
         what = "setup and load_state_dict" if checkpoint else "setup"

@@ -12,6 +12,7 @@ from fspop.controller.retention import fallback_of, retirable
 from fspop.controller.text import describe_error, writable
 from fspop.errors import FspopError
 from fspop.mutators.base import Decision, MemberView, Mutator, MutatorState, View
+from fspop.objectives import goal_of
 from fspop.records import (
     AnyOp,
     Born,
@@ -74,7 +75,9 @@ def view_of(
 ) -> View:
     """The population as a strategy sees it."""
     members = tuple(_member_view(member) for member in state.members)
-    return View(state.mode, members, reported, report, rules.space, rules.total_steps)
+    return View(
+        state.mode, members, reported, report, rules.space, rules.total_steps, goal_of(state)
+    )
 
 
 def _member_view(member: Member) -> MemberView:

@@ -14,11 +14,12 @@ import fspop
 from fspop.controller.assignment import Assignment, assignment
 from fspop.controller.decide import Rules, mutator_ops, report_ops, with_consequences
 from fspop.controller.effective import Effective, InEffect
-from fspop.controller.score import read_score
+from fspop.controller.score import Score, read_score
 from fspop.controller.stopwatch import Stopwatch
 from fspop.errors import InvalidId, InvalidSetting, NotARun, RunExists
 from fspop.mutators.base import Mutator
 from fspop.mutators.described import Find
+from fspop.objectives import Goal, goal_of, objectives_of
 from fspop.paths import RunPaths
 from fspop.records import (
     FORMAT,
@@ -48,6 +49,8 @@ class PopulationController:
     The controller is no process: every caller's object folds the same log, and whoever reports also
     decides. `PopulationController(initial_population, mutator, log_dir)` is the population
     library's controller: worker i trains member i through `maybe_get_worker_data` and `set_eval`.
+    `objectives`, `constraints` and `ranking` are those of an Experiment; then a `set_eval` names
+    them all, in a mapping given as `value` or in `metrics`.
     Without `log_dir` everything stays in memory. If `log_dir` already holds a run, that state wins
     and `initial_population` is ignored. `open` and `create` work on run directories with a
     manifest.
@@ -64,6 +67,9 @@ class PopulationController:
         mode: str = "min",
         seed: int = 0,
         space: Space | None = None,
+        objectives: Mapping[str, str] | None = None,
+        constraints: Sequence[str] = (),
+        ranking: str = "crowding",
     ):
         hparams = [
             check_plain(h, f"hparams of member {i}") for i, h in enumerate(initial_population)
@@ -80,7 +86,18 @@ class PopulationController:
         if mode not in ("min", "max"):
             raise InvalidSetting(f'mode: got {mode!r}, but it must be "min" or "max"')
         mutator.check(len(hparams), space)
-        manifest = new_manifest(hparams, mutator, mode=mode, seed=seed, space=space)
+        goal = Goal(mode, objectives or {}, constraints, ranking)
+        manifest = new_manifest(
+            hparams,
+            mutator,
+            mode=next(iter(goal.objectives.values()), mode),
+            seed=seed,
+            space=space,
+            metric=next(iter(goal.objectives), None),
+            objectives=dict(goal.objectives),
+            constraints=list(goal.constraints),
+            ranking=ranking,
+        )
         if log_dir is None:
             self._begin(manifest, mutator, space, MemoryLog())
             return
@@ -149,7 +166,8 @@ class PopulationController:
         births = [Born(i, 1, h, reason="first") for i, h in enumerate(self.manifest.hparams)]
         memory = check_plain(self._mutator.init(), "mutator state")
         changed = [MutatorChanged(set=[([key], value) for key, value in memory.items()])]
-        created = Created(len(births), self.manifest.mode, self.manifest.keep_best)
+        m = self.manifest
+        created = Created(len(births), m.mode, m.keep_best, objectives_of(m))
         return [created, *births, *(changed if memory else [])]
 
     @property
@@ -238,27 +256,37 @@ class PopulationController:
             (m.generation for m in state.members if m.generation.id == generation_id), None
         )
         train_s = self.stopwatch.seconds(current) if current else None
-        report = self._read_report(generation_id, step, params, value, metrics, train_s)
+        score = self._read_score(value, metrics or {})
+        report = self._read_report(generation_id, step, params, score, train_s)
         self.log.commit(str(worker_id), lambda state: report_ops(state, self.rules(state), report))
+
+    def _read_score(self, value: Any, metrics: dict[str, Any]) -> Score:
+        named = read_score(metrics).metrics
+        if value is None:
+            return Score(None, "", named)
+        needed = goal_of(self.manifest).needed
+        if not needed:
+            return read_score(value)._replace(metrics=named)
+        name = self.manifest.metric or "value"
+        given = value if isinstance(value, Mapping) else {name: value}
+        return read_score({**metrics, **given}, name, needed)
 
     @staticmethod
     def _read_report(
         generation_id: str,
         step: int,
         params: Any,
-        value: Any,
-        metrics: dict[str, Any] | None,
+        score: Score,
         train_s: float | None,
     ) -> Reported:
         _check_step(step)
-        score = read_score(value) if value is not None else None
         plain = _plain_params(params)
         return Reported(
             generation=generation_id,
             step=step,
-            value=score.value if score else None,
-            diverged=score.diverged if score else "",
-            metrics=read_score(metrics).metrics if metrics else {},
+            value=score.value,
+            diverged=score.diverged,
+            metrics=score.metrics,
             checkpoint=Checkpoint(generation_id, step, plain) if plain is not None else None,
             train_s=train_s,
         )

@@ -12,9 +12,10 @@ def retirable(
 
     Where the others exceed `budget_bytes`, those go too that training can do without, the oldest
     first: what generations would fall back to, and the leaders behind the best. What a member
-    resumes from, what a strategy wants and the best one always stay.
+    resumes from, what a strategy wants, the best one and the Pareto front always stay.
     """
-    needed = set(wanted) | _resumed_from(state) | {p for p in _leaders(state)[:1]}
+    front = {best.checkpoint.point for best in state.front if best.checkpoint}
+    needed = set(wanted) | _resumed_from(state) | {p for p in _leaders(state)[:1]} | front
     spare = [p for p in [*_fallbacks(state), *_leaders(state)[:0:-1]] if p not in needed]
     over = _size(state, needed | set(spare)) - (budget_bytes or 0)
     while budget_bytes is not None and over > 0 and spare:

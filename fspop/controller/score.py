@@ -1,7 +1,7 @@
 """What an evaluation is worth: a finite number, or the reason why it counts as diverged."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fspop.controller.text import writable
@@ -21,12 +21,25 @@ class Score(NamedTuple):
     metrics: dict[str, Any]
 
 
-def read_score(result: Any, metric: str | None = None) -> Score:
+def read_score(result: Any, metric: str | None = None, needed: Sequence[str] = ()) -> Score:
     """Reads what evaluate() or a caller gave: a number, or a mapping whose `metric` is the score.
 
     A missing, None, non-numeric or non-finite score is recorded as diverged, with the reason; it is
-    ranked last and never raises. Without `metric`, a mapping of one entry is its own score.
+    ranked last and never raises. So is one whose other `needed` metrics are not finite numbers.
+    Without `metric`, a mapping of one entry is its own score.
     """
+    score = _read(result, metric)
+    given = result if isinstance(result, Mapping) else {}
+    for name in needed if score.value is not None else ():
+        if name not in given:
+            return score._replace(value=None, diverged=_missing(name, score.metrics))
+        diverged = _number(given[name], f"metric {name!r}")[1]
+        if diverged:
+            return score._replace(value=None, diverged=diverged)
+    return score
+
+
+def _read(result: Any, metric: str | None) -> Score:
     if not isinstance(result, Mapping):
         value, diverged = _number(result, "evaluate()")
         return Score(value, diverged, {})
@@ -37,9 +50,13 @@ def read_score(result: Any, metric: str | None = None) -> Score:
             None, f"evaluate() gave {sorted(metrics)}; set metric= to one of them", metrics
         )
     if name not in metrics:
-        return Score(None, f"metric {name!r} is missing from {sorted(metrics)}", metrics)
+        return Score(None, _missing(name, metrics), metrics)
     value, diverged = _number(result[name], f"metric {name!r}")
     return Score(value, diverged, metrics)
+
+
+def _missing(name: str, metrics: Mapping[str, Any]) -> str:
+    return f"metric {name!r} is missing from {sorted(metrics)}"
 
 
 def _number(value: Any, what: str) -> tuple[float | None, str]:

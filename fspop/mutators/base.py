@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from fspop.objectives import Goal
 from fspop.records import Checkpoint, Evaluation, Point, check_plain
 from fspop.seeds import Rng
 from fspop.space import Space
@@ -51,9 +52,10 @@ class MemberView:
 class View:
     """What a strategy sees: all members, and the evaluation that was just reported.
 
-    `mode` is min or max. `reported` is the index of the member whose report is being committed;
-    None on a poll and when a member failed. `report` is that evaluation (its value None: only a
-    checkpoint was registered).
+    `mode` is min or max, and `goal` what is better where one value does not say it all: strategies
+    take what an evaluation is worth from `goal.score`. `reported` is the index of the member whose
+    report is being committed; None on a poll and when a member failed. `report` is that evaluation
+    (its value None: only a checkpoint was registered).
     """
 
     mode: str
@@ -62,6 +64,12 @@ class View:
     report: Evaluation | None = None
     space: Space | None = None
     total_steps: int | None = None
+    aims: Goal | None = None
+
+    @property
+    def goal(self) -> Goal:
+        """What the run is after."""
+        return self.aims if self.aims is not None else Goal(self.mode)
 
 
 class Decision(NamedTuple):

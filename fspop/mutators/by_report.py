@@ -5,8 +5,9 @@ from fspop.mutators.clocks import clock
 from fspop.mutators.curves import value_at
 from fspop.mutators.evolution import Evolution, known, with_entry
 from fspop.mutators.exploit import Copy, Standing
-from fspop.mutators.ranking import rank
+from fspop.mutators.ranking import merits, rank
 from fspop.mutators.rounds import ended
+from fspop.objectives import Score
 from fspop.seeds import Rng
 
 FRUITLESS_RESCUES = 10
@@ -49,17 +50,18 @@ def _compare(s: Evolution, state: MutatorState, view: View, me: MemberView, rng:
     # Who has just become a copy stands last until its own report: with its parent's score it would
     # push the next one down, and then the one after that, and at the end its parent.
     copies = {i for i in scores if scores[i] is not None and view.members[i].latest is None}
-    order = [i for i in rank(scores, view.mode) if i not in copies]
+    order = [i for i in rank(scores, view.goal) if i not in copies]
     if len(order) < 2 or me.index not in order:
         return state, []
     state = with_entry(state, me.index, {**known(state, me.index), "ready": _now(s, me)})
     ranked = {i: score for i, score in scores.items() if i in order and score is not None}
-    state = s.learned(state, view, me, step, ranked[me.index])
+    state = s.learned(state, view, me, step, merits(ranked, view.goal)[me.index])
     if me.index in order[: s.elite]:
         return state, []
     recent = s.recent(state, view, step)
     stream = s.member_rng(rng, me.index, step)
-    copy = s.rule.choose(Standing(me.index, order, len(copies), ranked, recent, view.mode), stream)
+    standing = Standing(me.index, order, len(copies), ranked, recent, view.mode, view.goal)
+    copy = s.rule.choose(standing, stream)
     if copy is None:
         return state, []
     copy = copy._replace(why=f"{copy.why} at step {step}")
@@ -71,8 +73,8 @@ def _rescue(s: Evolution, state: MutatorState, view: View, me: MemberView, rng: 
     entry, step = known(state, me.index), _step(me)
     if entry["rescues"] >= FRUITLESS_RESCUES:
         return state, []
-    at_my_age = rank(_scores(s, state, view, step), view.mode)
-    order = at_my_age or rank(_scores(s, state, view, None), view.mode)
+    at_my_age = rank(_scores(s, state, view, step), view.goal)
+    order = at_my_age or rank(_scores(s, state, view, None), view.goal)
     sign = me.latest.diverged if me.latest else ""
     copy = Copy(s.rule.best(order), f"diverged at step {step} ({sign})")
     counted = with_entry(state, me.index, {**entry, "rescues": entry["rescues"] + 1})
@@ -88,7 +90,7 @@ def _step(me: MemberView) -> int:
 
 def _scores(
     s: Evolution, state: MutatorState, view: View, step: int | None
-) -> dict[int, float | None]:
+) -> dict[int, Score | None]:
     """The healthy members' newest scores at `step` or before, None: at any step."""
     return {
         m.index: value_at(known(state, m.index)["scores"], step)

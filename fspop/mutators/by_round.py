@@ -3,7 +3,8 @@
 from fspop.mutators.base import Decision, MemberView, MutatorState, View
 from fspop.mutators.evolution import Evolution
 from fspop.mutators.exploit import Copy, Standing
-from fspop.mutators.ranking import rank, unranked
+from fspop.mutators.ranking import merits, rank, unranked
+from fspop.objectives import Score
 from fspop.seeds import Rng
 
 Result = tuple[MutatorState, list[Decision]]
@@ -18,11 +19,11 @@ def decide(s: Evolution, state: MutatorState, view: View, rng: Rng) -> Result:
     if not s.rounds.over(state, view):
         return state, []
     scores = s.rounds.scores(state, view)
-    order = rank(scores, view.mode)
+    order = rank(scores, view.goal)
     if not order:
         return s.rounds.start_over(state, view, s.explore, rng)
-    for i in order:
-        state = s.learned(state, view, view.members[i], view.members[i].step, scores[i] or 0.0)
+    for i, number in merits(_ranked(scores, order), view.goal).items():
+        state = s.learned(state, view, view.members[i], view.members[i].step, number)
     decisions: list[Decision] = []
     for m in s.rounds.members(state, view):
         copy = _choose(s, state, view, m, scores, order, rng)
@@ -40,7 +41,7 @@ def _choose(
     state: MutatorState,
     view: View,
     m: MemberView,
-    scores: dict[int, float | None],
+    scores: dict[int, Score | None],
     order: list[int],
     rng: Rng,
 ) -> Copy | None:
@@ -52,8 +53,12 @@ def _choose(
         return Copy(s.rule.best(order), f"{where}: {sign}")
     if len(order) < 2:
         return None
-    ranked = {i: scores[i] or 0.0 for i in order}
     recent, n_last = s.recent(state, view, None), len(unranked(scores))
-    standing = Standing(m.index, order, n_last, ranked, recent, view.mode)
+    ranked = _ranked(scores, order)
+    standing = Standing(m.index, order, n_last, ranked, recent, view.mode, view.goal)
     copy = s.rule.choose(standing, rng.member(m.index, f"choose in {state['round']}"))
     return None if copy is None else copy._replace(why=f"{where}: {copy.why}")
+
+
+def _ranked(scores: dict[int, Score | None], order: list[int]) -> dict[int, Score]:
+    return {i: scores[i] or 0.0 for i in order}

@@ -1,12 +1,14 @@
 """Scores over steps in a strategy's state: bounded, so that it does not grow with the run."""
 
-Curve = dict[str, float]
-"""Values by step; the steps are strings because a state has string keys."""
+from fspop.objectives import Score
+
+Curve = dict[str, Score]
+"""Scores by step; the steps are strings because a state has string keys."""
 
 POINTS = 32
 
 
-def with_point(curve: Curve, step: int, value: float) -> Curve:
+def with_point(curve: Curve, step: int, value: Score) -> Curve:
     """The curve with one more point, thinned to `POINTS`; `curve` is not modified.
 
     What goes is the point whose neighbours are closest together, never the first or the last: so
@@ -27,7 +29,7 @@ def up_to(curve: Curve, step: int) -> Curve:
     return {at: value for at, value in curve.items() if int(at) <= step}
 
 
-def value_at(curve: Curve, step: int | None) -> float | None:
+def value_at(curve: Curve, step: int | None) -> Score | None:
     """The newest value at `step` or before, None: of all; None where there is none."""
     reached = [int(at) for at in curve if step is None or int(at) <= step]
     return curve[str(max(reached))] if reached else None

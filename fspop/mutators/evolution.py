@@ -9,7 +9,7 @@ from fspop.errors import InvalidSetting
 from fspop.mutators.base import Decision, MemberView, Mutator, MutatorState, View
 from fspop.mutators.checks import check_count, check_flag
 from fspop.mutators.clocks import check_interval, clock, clock_at_birth
-from fspop.mutators.curves import up_to, value_at, with_point
+from fspop.mutators.curves import Curve, up_to, value_at, with_point
 from fspop.mutators.exploit import Copy, Exploit
 from fspop.mutators.explore import (
     Explore,
@@ -23,6 +23,7 @@ from fspop.mutators.explore import (
 )
 from fspop.mutators.ranking import rank
 from fspop.mutators.rounds import Rounds, check_patience
+from fspop.objectives import Goal, Score
 from fspop.records import Checkpoint, Evaluation, Point
 from fspop.seeds import Rng
 from fspop.space import Space
@@ -41,7 +42,7 @@ class Donation(NamedTuple):
 
     source: Checkpoint | Point
     hparams: Any
-    score: float | None
+    score: Score | None
     label: str
     member: int | None = None
 
@@ -149,8 +150,9 @@ class Evolution(Mutator):
         entry = known(state, me.index)
         if entry.get("generation") != me.generation:
             entry = {**entry, **self._first_seen(entry, me)}
-        if not report.diverged and report.value is not None:
-            scores = self._with_score(entry["scores"], report.step, report.value)
+        score = None if report.diverged else view.goal.score(report)
+        if score is not None:
+            scores = self._with_score(entry["scores"], report.step, score)
             entry = {**entry, "scores": scores, "rescues": 0}
             state = self._archived(state, view, me, report)
         return with_entry(state, me.index, entry)
@@ -171,7 +173,7 @@ class Evolution(Mutator):
         scores = up_to(entry["scores"], me.start_step)
         return {"generation": me.generation, "ready": begun[self.time_unit], "scores": scores}
 
-    def _with_score(self, scores: dict[str, float], step: int, value: float) -> dict[str, float]:
+    def _with_score(self, scores: Curve, step: int, value: Score) -> Curve:
         """Scores at any age where members of different age are compared, else the newest ones."""
         if not self.synchronous:
             return with_point(scores, step, value)
@@ -179,12 +181,15 @@ class Evolution(Mutator):
         newest = sorted(map(int, known))[-max(1, self.rule.n_recent) :]
         return {str(at): known[str(at)] for at in newest}
 
-    def recent(self, state: MutatorState, view: View, step: int | None) -> dict[int, list[float]]:
+    def recent(self, state: MutatorState, view: View, step: int | None) -> dict[int, list[Score]]:
         """By member, its newest scores up to `step`, oldest first."""
         wanted = self.rule.n_recent
         if not wanted:
             return {}
-        return {m.index: _newest(known(state, m.index), m, step, wanted) for m in view.members}
+        goal = view.goal
+        return {
+            m.index: _newest(known(state, m.index), m, step, wanted, goal) for m in view.members
+        }
 
     def _archived(
         self, state: MutatorState, view: View, me: MemberView, report: Evaluation
@@ -194,10 +199,10 @@ class Evolution(Mutator):
         saved = any(c.step == report.step for c in me.checkpoints)
         if not size or not saved or me.index == self.reference:
             return state
-        mine = [report.value, me.generation, report.step, me.hparams]
+        mine = [view.goal.score(report), me.generation, report.step, me.hparams]
         entries = [e for e in state["archive"] if [e[1], e[2]] != mine[1:3]] + [mine]
         entries.sort(key=lambda e: (e[2], e[1]))  # ties must not depend on the order of arrival
-        best = rank({i: e[0] for i, e in enumerate(entries)}, view.mode)
+        best = rank({i: e[0] for i, e in enumerate(entries)}, view.goal)
         first = {entries[i][1]: i for i in reversed(best)}  # by generation, its best one
         kept = [i for i in best if i in first.values()][:size]
         return {**state, "archive": [entries[i] for i in kept]}
@@ -205,11 +210,11 @@ class Evolution(Mutator):
     def learned(
         self, state: MutatorState, view: View, me: MemberView, step: int, score: float
     ) -> MutatorState:
-        """The state after an interval of `me` that ended at `step` with `score`."""
+        """The state after an interval of `me` that ended at `step` with `score` (see `merits`)."""
         if not isinstance(self.explore, ExploreRule) or not self._learns:
             return state
         entry = known(state, me.index)
-        base, sign = entry["start"], -1 if view.mode == "min" else 1
+        base, sign = entry["start"], view.goal.sign
         state = with_entry(state, me.index, {**entry, "start": [step, score]})
         if base is None or base[0] >= step or view.space is None:
             return state
@@ -280,9 +285,9 @@ class Evolution(Mutator):
 
     def _inherited(self, state: MutatorState, view: View, me: MemberView, offer: Donation) -> Entry:
         """What is known of `me` once it has become a copy."""
-        entry, at = known(state, me.index), offer.source.step
+        entry, at, number = known(state, me.index), offer.source.step, _number(state, offer)
         if offer.member is None:
-            scores = {} if offer.score is None else {str(at): offer.score}
+            scores: Curve = {} if offer.score is None else {str(at): offer.score}
         else:
             scores = up_to(known(state, offer.member)["scores"], at)
         inherited = {
@@ -290,7 +295,7 @@ class Evolution(Mutator):
             "scores": scores,
             "before_s": entry["before_s"] + me.train_s,
             "setbacks": entry["setbacks"] + (at < me.step),
-            "start": None if offer.score is None else [at, offer.score],
+            "start": None if number is None else [at, number],
         }
         if self.time_unit == "epochs" and offer.member is not None:
             inherited["epochs"] = clock("epochs", view.members[offer.member], at)
@@ -306,14 +311,14 @@ class Evolution(Mutator):
     ) -> Past | None:
         if not self._learns:
             return None
-        sign = -1 if view.mode == "min" else 1
+        sign, number = view.goal.sign, _number(state, offer)
         new = {d.member: d.hparams for d in taken}
         running = []
         for m in view.members:
             base = state["members"].get(str(m.index), {}).get("start")
             if m.index != me.index and m.status == "active" and base is not None:
                 running.append((base[0], sign * base[1], new.get(m.index, m.hparams)))
-        score = None if offer.score is None else sign * offer.score
+        score = None if number is None else sign * number
         return Past(state["model"], view.mode, offer.source.step, score, running)
 
     def keeps(self, state: MutatorState) -> list[Point]:
@@ -338,10 +343,19 @@ def with_entry(state: MutatorState, member: int, entry: Entry) -> MutatorState:
     return {**state, "members": {**state["members"], str(member): entry}}
 
 
-def _newest(entry: Entry, m: MemberView, step: int | None, wanted: int) -> list[float]:
+def _number(state: MutatorState, offer: Donation) -> float | None:
+    """What the offer's score counts for a rule that learns; of a vector, as it was last ranked."""
+    if not isinstance(offer.score, list):
+        return offer.score
+    start = None if offer.member is None else known(state, offer.member)["start"]
+    return None if start is None else float(start[1])
+
+
+def _newest(entry: Entry, m: MemberView, step: int | None, wanted: int, goal: Goal) -> list[Score]:
     """Scores from the state, which holds the parent's too, and from this generation's reports."""
-    points = {int(at): value for at, value in entry["scores"].items()}
-    points |= {e.step: e.value for e in m.evaluations if e.value is not None}
+    points: dict[int, Score] = {int(at): value for at, value in entry["scores"].items()}
+    found = ((e.step, goal.score(e)) for e in m.evaluations)
+    points |= {step: score for step, score in found if score is not None}
     return [points[at] for at in sorted(points) if step is None or at <= step][-wanted:]
 
 

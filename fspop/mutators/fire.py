@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fspop.errors import InvalidSetting
 from fspop.mutators.base import Decision, Mutator, MutatorState, View
@@ -13,6 +13,7 @@ from fspop.mutators.fire_curves import best_score_difference, overlap, p_above, 
 from fspop.mutators.fire_memory import numbers, with_scores
 from fspop.mutators.ranking import rank
 from fspop.mutators.rounds import Rounds, check_patience
+from fspop.objectives import Score
 from fspop.records import Point
 from fspop.seeds import Rng
 from fspop.space import Space
@@ -35,7 +36,8 @@ class FIRE(Mutator):
     metric "curve" the scores at the steps since its last report; without it the curve is one score
     per report. smoothing: so many of its values are averaged. start: no evaluators before this step
     (the interval). max_eval_steps: an evaluator gives up at this age where it has no overlap
-    with its child, or is not clearly better (3 intervals). patience: see Rounds.
+    with its child, or is not clearly better (3 intervals). patience: see Rounds. With several
+    objectives P1 is ranked by all of them; curves are those of the first one.
     """
 
     interval: int
@@ -105,7 +107,7 @@ class FIRE(Mutator):
         if not rounds.over(state, view):
             return state, []
         scores = rounds.scores(state, view)
-        if not rank(scores, view.mode):
+        if not rank(scores, view.goal):
             state, decisions = rounds.start_over(state, view, self.explore, rng)
             return {**state, "curves": {}, "evaluations": {}, "evaluated": {}}, decisions
         end = RoundEnd(self, state, view, scores, rng)
@@ -129,18 +131,25 @@ class RoundEnd:
     """
 
     def __init__(
-        self, s: FIRE, state: MutatorState, view: View, scores: dict[int, float | None], rng: Rng
+        self, s: FIRE, state: MutatorState, view: View, scores: dict[int, Score | None], rng: Rng
     ):
         self.s, self.state, self.view, self.rng = s, state, view, rng
         self.number = state["round"] + 1
         self.sign = -1.0 if view.mode == "min" else 1.0
-        self.scores = {i: None if v is None else self.sign * v for i, v in scores.items()}
+        self.scores = {i: self._signed(v) for i, v in scores.items()}
         self.first, self.second, self.evaluators = self._parts()
         self.new: dict[int, Decision] = {}
         self.curves: dict[str, dict[str, str]] = dict(state["curves"])
         self.evaluations: dict[str, dict[str, int]] = dict(state["evaluations"])
         self.evaluated: dict[str, str] = dict(state["evaluated"])
         self.waited: dict[str, int] = dict(state["waited"])
+
+    def _signed(self, score: Score | None) -> Score | None:
+        return score if score is None or isinstance(score, list) else self.sign * score
+
+    def _rank(self, scores: Mapping[int, Score | None]) -> list[int]:
+        vectors = any(isinstance(score, list) for score in scores.values())
+        return rank(scores, self.view.goal if vectors else "max")
 
     def _parts(self) -> tuple[list[int], list[int], list[int]]:
         """Who takes part in this round: of P1, of P2, evaluators."""
@@ -214,12 +223,12 @@ class RoundEnd:
         """Gives the evaluator the P2 member that waited longest, and P1's best as its child."""
         busy = {job["parent"] for job in self.evaluations.values()}
         free = [i for i in self.second if i not in busy and self._healthy(i)]
-        children = rank({i: self.scores[i] for i in self.first if i not in self.new}, "max")
+        children = self._rank({i: self.scores[i] for i in self.first if i not in self.new})
         start = self.s.interval if self.s.start is None else self.s.start
         begun = self.view.members[evaluator].step >= start
         if not (begun and free and children):
             if not self._healthy(evaluator):
-                self._replace(evaluator, rank(self.scores, "max")[:1], "diverged or failed")
+                self._replace(evaluator, self._rank(self.scores)[:1], "diverged or failed")
             return
         parent = min(free, key=lambda i: (i in self.new, self.waited.get(str(i), -1), i))
         child, source = children[0], self._source(parent)
@@ -235,7 +244,7 @@ class RoundEnd:
         self.evaluations[str(evaluator)] = job
 
     # -- P1 and P2
-    def _fitness(self) -> dict[int, float | None]:
+    def _fitness(self) -> dict[int, Score | None]:
         """By evaluated P2 member, how far its evaluator's curve is above those of the others."""
         curves = {
             i: self._curve(self.evaluated[str(i)])
@@ -249,13 +258,13 @@ class RoundEnd:
             for i, curve in curves.items()
         }
 
-    def _truncate(self, part: list[int], fitness: dict[int, float | None]) -> None:
+    def _truncate(self, part: list[int], fitness: dict[int, Score | None]) -> None:
         """The worst of one sub-population copy its best, if enough of it can be compared."""
-        order = rank({i: v for i, v in fitness.items() if i not in self.new}, "max")
+        order = self._rank({i: v for i, v in fitness.items() if i not in self.new})
         sick = [i for i in part if not self._healthy(i)]
         band = max(1, math.floor(self.s.fraction * len(part) + 1e-9))
         best = order[:band] or [i for i in part if self._healthy(i)][:1]
-        best = best or rank(self.scores, "max")[:1]
+        best = best or self._rank(self.scores)[:1]
         low = order[len(order) - band + len(sick) :] if len(sick) < band else []
         if len(order) >= 2 * band:
             for i in low:

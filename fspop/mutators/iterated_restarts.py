@@ -12,7 +12,8 @@ from fspop.mutators.checks import check_count
 from fspop.mutators.explore import Past, Row
 from fspop.mutators.pb2 import PB2
 from fspop.mutators.plateau import has_flattened
-from fspop.mutators.ranking import rank
+from fspop.mutators.ranking import merits, rank
+from fspop.objectives import Score
 from fspop.records import Point
 from fspop.seeds import Rng
 from fspop.space import Space
@@ -37,7 +38,8 @@ class IteratedRestarts(Mutator):
     they hold {"keep": a, "fresh": b}, for a * weights + b * fresh weights, to be applied once when
     that generation begins. Other generations do not have the key.
 
-    The best checkpoint of all starts is the run's best, which the controller keeps.
+    The best checkpoint of all starts is the run's best, which the controller keeps. With several
+    objectives progress is that of the first one.
     """
 
     interval: int
@@ -96,14 +98,13 @@ class IteratedRestarts(Mutator):
         before = inner.rounds.noticed(state["inner"], view)
         over = inner.rounds.over(before, view)
         scores = inner.rounds.scores(before, view) if over else {}
-        if over and rank(scores, view.mode) and state["doing"] != "evolving":
+        if over and rank(scores, view.goal) and state["doing"] != "evolving":
             return self._candidates(state, before, view, scores, rng)
         after, decisions = inner.update(state["inner"], view, rng)
         state = {**state, "inner": after}
-        order = rank(scores, view.mode)
+        order = rank(scores, view.goal)
         if order:
-            sign = -1.0 if view.mode == "min" else 1.0
-            curve = [*state["curve"], sign * (scores[order[0]] or 0.0)][-CURVE_LENGTH:]
+            curve = [*state["curve"], view.goal.first(scores[order[0]] or 0.0)][-CURVE_LENGTH:]
             state = {**state, "curve": curve}
             if has_flattened(curve) and self._fits(state, view):
                 return self._restarted(state, before, view, order, rng)
@@ -193,7 +194,7 @@ class IteratedRestarts(Mutator):
         state: MutatorState,
         inner: MutatorState,
         view: View,
-        scores: dict[int, float | None],
+        scores: dict[int, Score | None],
         rng: Rng,
     ) -> tuple[MutatorState, list[Decision]]:
         """After the first ones the second ones begin; after those the better half goes on."""
@@ -220,7 +221,7 @@ class IteratedRestarts(Mutator):
         """The better half of all candidates goes on, each in one member."""
         both = [("second", i, c) for i, c in found.items()]
         both += [("first", i, c) for i, c in state["candidates"].items()]
-        order = rank({k: c[0] for k, (_, _, c) in enumerate(both)}, view.mode)
+        order = rank({k: c[0] for k, (_, _, c) in enumerate(both)}, view.goal)
         active = self._active(inner, view)
         winners = [both[k] for k in order[: len(active)]]
         stay = {int(i) for turn, i, _ in winners if turn == "second"}
@@ -232,7 +233,7 @@ class IteratedRestarts(Mutator):
             trained_by, (score, generation, step, hparams) = moving[place % len(moving)]
             reason = (
                 f"start {state['started']}: goes on with the candidate that member {trained_by} "
-                f"trained to {score:.6g}, among the better half"
+                f"trained to {view.goal.shown(score)}, among the better half"
             )
             decision = Decision(member, Point(generation, step), hparams, reason)
             decisions.append(self._plain(decision))
@@ -240,13 +241,14 @@ class IteratedRestarts(Mutator):
 
     def _rated(self, state: MutatorState, view: View, found: dict[str, Any]) -> MutatorState:
         """The state after the model of starts learned how the candidates compare."""
-        sign = -1.0 if view.mode == "min" else 1.0
-        values = [sign * c[0] for c in found.values()]
+        sign = view.goal.sign
+        numbers = merits({int(i): c[0] for i, c in found.items()}, view.goal)
+        values = [sign * number for number in numbers.values()]
         mean, spread = statistics.fmean(values), statistics.pstdev(values) or 1.0
         meta = state["meta"]
         assert view.space is not None
-        for score, _, _, hparams in found.values():
-            row = Row(state["started"], 1, 0.0, hparams, (sign * score - mean) / spread)
+        for value, (_, _, _, hparams) in zip(values, found.values(), strict=True):
+            row = Row(state["started"], 1, 0.0, hparams, (value - mean) / spread)
             meta = self.explore.learned(meta, row, view.space)
         return {**state, "meta": meta}
 

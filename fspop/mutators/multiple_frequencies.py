@@ -99,7 +99,7 @@ class MultipleFrequencies(Mutator):
         if not rounds.over(state, view):
             return state, []
         scores = rounds.scores(state, view)
-        order = rank(scores, view.mode)
+        order = rank(scores, view.goal)
         if not order:
             return rounds.start_over(state, view, self.explore, rng)
         sick = [i for i in sorted(scores) if i not in order]

@@ -9,6 +9,7 @@ from typing import Any
 from fspop.errors import InvalidSetting
 from fspop.mutators.exploit import Copy, Exploit, Standing
 from fspop.mutators.population_based import PopulationStrategy
+from fspop.mutators.ranking import merits
 from fspop.space.checks import is_number
 
 
@@ -17,7 +18,8 @@ class Bands(Exploit):
     """Below the mean by more than a margin: copies a random one that is above it by the margin.
 
     The margin is the larger one of `deviations` standard deviations and `least`, a difference of
-    scores. With nobody above the upper band nobody is copied.
+    scores; with several objectives, of the share of the others that one ranks above. With nobody
+    above the upper band nobody is copied.
     """
 
     deviations: float = 0.1
@@ -28,15 +30,17 @@ class Bands(Exploit):
 
     def choose(self, standing: Standing, rng: random.Random) -> Copy | None:
         """The leaders, for whoever lags behind."""
-        sign = -1 if standing.mode == "min" else 1
-        ahead = {i: sign * standing.scores[i] for i in standing.order}
+        sign = standing.aim.sign
+        numbers = merits({i: standing.scores[i] for i in standing.order}, standing.aim)
+        ahead = {i: sign * numbers[i] for i in standing.order}
         mean = statistics.fmean(ahead.values())
         margin = max(self.deviations * statistics.pstdev(ahead.values()), self.least)
         leaders = [i for i in standing.order if ahead[i] > mean + margin]
         if not leaders or ahead[standing.me] >= mean - margin:
             return None
-        score = standing.scores[standing.me]
-        return Copy(leaders, f"worse than the mean {sign * mean:.6g} by {margin:.3g} ({score:.6g})")
+        score, rank = standing.shown(standing.me), "" if standing.aim.is_plain else "rank "
+        mine = f"worse than the mean {rank}{sign * mean:.6g} by {margin:.3g} ({score})"
+        return Copy(leaders, mine)
 
     def best(self, order: Sequence[int]) -> Sequence[int]:
         """The better half."""

@@ -8,6 +8,7 @@ from fspop.mutators.base import Decision, MemberView, Mutator, MutatorState, Vie
 from fspop.mutators.checks import check_count
 from fspop.mutators.clocks import clock, clock_at_birth
 from fspop.mutators.explore import Explore, explore, resampled
+from fspop.objectives import Score
 from fspop.records import Point
 from fspop.seeds import Rng
 
@@ -121,16 +122,18 @@ class Rounds:
                 return f"diverged at step {e.step} ({e.diverged})"
         return None
 
-    def value(self, state: MutatorState, m: MemberView) -> float | None:
+    def value(self, state: MutatorState, m: MemberView, view: View) -> Score | None:
         """Its newest score from the end of the interval on."""
-        due = self.due(state, m)
-        found = [e.value for e in m.evaluations if due is not None and e.step >= due]
-        return next((value for value in reversed(found) if value is not None), None)
+        due, goal = self.due(state, m), view.goal
+        found = (
+            goal.score(e) for e in reversed(m.evaluations) if due is not None and e.step >= due
+        )
+        return next((score for score in found if score is not None), None)
 
-    def _ready(self, state: MutatorState, m: MemberView) -> bool:
+    def _ready(self, state: MutatorState, m: MemberView, view: View) -> bool:
         due = self.due(state, m)
         saved = due is not None and bool(m.checkpoints) and m.checkpoints[-1].step >= due
-        return saved and self.value(state, m) is not None
+        return saved and self.value(state, m, view) is not None
 
     def over(self, state: MutatorState, view: View) -> bool:
         """Whether the round ends now."""
@@ -139,22 +142,23 @@ class Rounds:
             return False
         if not self._active(view):  # all failed; a retried member goes on in this very round
             return False
-        if all(self._ready(state, m) or self.sick(state, m) for m in members):
+        if all(self._ready(state, m, view) or self.sick(state, m) for m in members):
             return True
-        return self.patience is not None and self._runs_out(state, members)
+        return self.patience is not None and self._runs_out(state, members, view)
 
-    def _runs_out(self, state: MutatorState, members: list[MemberView]) -> bool:
-        done = [m for m in members if self._ready(state, m) and not self.sick(state, m)]
+    def _runs_out(self, state: MutatorState, members: list[MemberView], view: View) -> bool:
+        done = [m for m in members if self._ready(state, m, view) and not self.sick(state, m)]
         return bool(done) and all(m.step >= (self._limit(state, m) or 0) for m in done)
 
     def _limit(self, state: MutatorState, m: MemberView) -> int | None:
         due = self.due(state, m)
         return None if due is None else due + (self.patience or 0)
 
-    def scores(self, state: MutatorState, view: View) -> dict[int, float | None]:
+    def scores(self, state: MutatorState, view: View) -> dict[int, Score | None]:
         """By member, once the round is over; None for the sick. Who was not waited for has none."""
         members = self.members(state, view)
-        values = {m.index: self.value(state, m) for m in members if self._ready(state, m)}
+        ready = [m for m in members if self._ready(state, m, view)]
+        values = {m.index: self.value(state, m, view) for m in ready}
         return {**values, **{m.index: None for m in members if self.sick(state, m)}}
 
     def train_until(self, state: MutatorState, m: MemberView, view: View) -> int | None:

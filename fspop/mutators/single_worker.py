@@ -12,6 +12,7 @@ from fspop.mutators.base import Decision, MemberView, MutateFn, Mutator, Mutator
 from fspop.mutators.checks import check_count
 from fspop.mutators.explore import CONDITIONAL_TRIES, usable
 from fspop.mutators.ranking import rank
+from fspop.objectives import Goal, Score
 from fspop.records import Checkpoint, Point
 from fspop.seeds import Rng
 from fspop.space import Space
@@ -113,7 +114,7 @@ class SingleWorkerExplore(Mutator):
     def _exploring(
         self, state: MutatorState, view: View, me: MemberView, rng: Rng
     ) -> tuple[MutatorState, list[Decision]]:
-        score, sick = self._outcome(state, me)
+        score, sick = self._outcome(state, me, view.goal)
         end = me.checkpoints[-1] if me.checkpoints else None
         if not sick and (score is None or end is None or end.step < self._due(state)):
             return state, []
@@ -124,14 +125,16 @@ class SingleWorkerExplore(Mutator):
             return self._compared(state, view, rng)
         return self._branch(state, view, rng, "pos" if state["doing"] == "center" else "neg")
 
-    def _outcome(self, state: MutatorState, me: MemberView) -> tuple[float | None, bool]:
+    def _outcome(
+        self, state: MutatorState, me: MemberView, goal: Goal
+    ) -> tuple[Score | None, bool]:
         """(the first value at or after the end, whether it diverged before or at it)."""
         begun = int(state["origin"][1])
         for e in (e for e in me.evaluations if e.step > begun or e.step == me.start_step):
             if e.diverged:
                 return None, True
             if e.value is not None and e.step >= self._due(state):
-                return e.value, False
+                return goal.score(e), False
         return None, False
 
     def _branch(
@@ -146,14 +149,15 @@ class SingleWorkerExplore(Mutator):
     def _compared(
         self, state: MutatorState, view: View, rng: Rng
     ) -> tuple[MutatorState, list[Decision]]:
-        order = rank({i: state["scores"].get(name) for i, name in enumerate(BRANCHES)}, view.mode)
+        order = rank({i: state["scores"].get(name) for i, name in enumerate(BRANCHES)}, view.goal)
         if not order:
             return self._nobody(
                 state, view, rng, f"phase {state['phase']}: all branches diverged; "
             )
         best = BRANCHES[order[0]]
         generation, step, hparams = state["ends"][best]
-        shown = ", ".join(f"{name} {_shown(state['scores'].get(name))}" for name in BRANCHES)
+        scores = {name: state["scores"].get(name) for name in BRANCHES}
+        shown = ", ".join(f"{name} {_shown(score, view.goal)}" for name, score in scores.items())
         reason = f"phase {state['phase']}: {best} was best ({shown}), goes on"
         state = {
             **self.init(),
@@ -184,8 +188,8 @@ class SingleWorkerExplore(Mutator):
         return self._branch({**self.init(), **kept, **known}, view, rng, "pos", why)
 
 
-def _shown(score: float | None) -> str:
-    return "diverged" if score is None else f"{score:.6g}"
+def _shown(score: Score | None, goal: Goal) -> str:
+    return "diverged" if score is None else goal.shown(score)
 
 
 def _check_function(function: Any) -> None:

@@ -17,8 +17,8 @@ class Tournament(Exploit):
         opponent = rng.choice([i for i in standing.order if i != standing.me])
         if standing.order.index(opponent) > standing.place:
             return None
-        mine, theirs = standing.scores[standing.me], standing.scores[opponent]
-        return Copy([opponent], f"lost to member {opponent} ({mine:.6g} against {theirs:.6g})")
+        mine, theirs = standing.shown(standing.me), standing.shown(opponent)
+        return Copy([opponent], f"lost to member {opponent} ({mine} against {theirs})")
 
     def best(self, order: Sequence[int]) -> Sequence[int]:
         """The better half."""

@@ -18,7 +18,8 @@ class Welch(Exploit):
     """Meets a random other member; copies it if its newest scores are higher, significantly.
 
     n_scores: how many of the newest scores of each are compared (2 or more); with fewer than two
-    there is no test. p: the level of the two-sided test, above 0 and below 1.
+    there is no test. Vectors are compared by their ranks among both samples. p: the level of the
+    two-sided test, above 0 and below 1.
     """
 
     n_scores: int = 10
@@ -35,9 +36,10 @@ class Welch(Exploit):
     def choose(self, standing: Standing, rng: random.Random) -> Copy | None:
         """The opponent, if its mean is better and the test says that this is no accident."""
         opponent = rng.choice([i for i in standing.order if i != standing.me])
-        mine, theirs = (standing.recent.get(i, ()) for i in (standing.me, opponent))
+        samples = [standing.recent.get(i, ()) for i in (standing.me, opponent)]
+        mine, theirs = standing.numbers(samples)
         t, p = welch(theirs, mine)
-        better = t < 0 if standing.mode == "min" else t > 0
+        better = standing.aim.sign * t > 0
         if not better or p >= self.p:
             return None
         means = f"{statistics.fmean(mine):.6g} against {statistics.fmean(theirs):.6g}"

@@ -6,8 +6,9 @@ from fspop.errors import InvalidSetting
 from fspop.mutators.base import Decision, MemberView, MutateFn, Mutator, MutatorState, View
 from fspop.mutators.checks import check_count, check_flag, check_seconds
 from fspop.mutators.explore import ExploreRule, Perturb, check_explore, check_space, explore
-from fspop.mutators.ranking import rank
+from fspop.mutators.ranking import mean_score, rank
 from fspop.mutators.rounds import Rounds
+from fspop.objectives import Score
 from fspop.records import Point
 from fspop.seeds import Rng
 from fspop.space import Space
@@ -92,10 +93,10 @@ class WinnerTakeAllGenetic(Mutator):
             return state, []
         healthy = rounds.scores(state, view)
         scores = {
-            i: None if value is None else self._score(state, view.members[i])
+            i: None if value is None else self._score(state, view.members[i], view)
             for i, value in healthy.items()
         }
-        order = rank(scores, view.mode)
+        order = rank(scores, view.goal)
         if not order:
             return rounds.start_over(state, view, self._rule, rng)
         decisions = self._spread(state, view, scores, order[0], rng)
@@ -109,29 +110,28 @@ class WinnerTakeAllGenetic(Mutator):
         """Where the round began, in case nobody survives it."""
         return self.rounds.keeps(state)
 
-    def _score(self, state: MutatorState, m: MemberView) -> float:
-        due = self.rounds.due(state, m)
-        found = [e.value for e in m.evaluations if due is not None and e.step >= due]
+    def _score(self, state: MutatorState, m: MemberView, view: View) -> Score:
+        due, goal = self.rounds.due(state, m), view.goal
+        found = [goal.score(e) for e in m.evaluations if due is not None and e.step >= due]
         values = [value for value in found if value is not None]
-        if not self.average_over_samples:
-            return values[-1]
-        return sum(value / len(values) for value in values)  # huge ones must not sum up to inf
+        return mean_score(values) if self.average_over_samples else values[-1]
 
     def _spread(
         self,
         state: MutatorState,
         view: View,
-        scores: dict[int, float | None],
+        scores: dict[int, Score | None],
         best: int,
         rng: Rng,
     ) -> list[Decision]:
         winner = view.members[best]
         source = winner.checkpoints[-1].point
-        won = f"round {state['round']}: member {best} won with {scores[best]:.6g}"
+        shown = {i: view.goal.shown(s) for i, s in scores.items() if s is not None}
+        won = f"round {state['round']}: member {best} won with {shown[best]}"
         decisions = []
         for m in (view.members[i] for i in sorted(scores) if view.members[i].status == "active"):
             if m.index != best:
-                standing = self._standing(state, m, scores[m.index])
+                standing = self._standing(state, m, shown.get(m.index))
                 reason = f"{won}; {standing}, so copies it and mutates"
             else:
                 reason = f"{won}; goes on{', mutated' if self.mutate_winner else ' unchanged'}"
@@ -141,7 +141,7 @@ class WinnerTakeAllGenetic(Mutator):
             decisions.append(Decision(m.index, source, hparams, reason))
         return decisions
 
-    def _standing(self, state: MutatorState, m: MemberView, score: float | None) -> str:
-        if score is not None:
-            return f"this one had {score:.6g}"
+    def _standing(self, state: MutatorState, m: MemberView, shown: str | None) -> str:
+        if shown is not None:
+            return f"this one had {shown}"
         return f"this one {self.rounds.divergence(state, m) or 'failed'}"

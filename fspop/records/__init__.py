@@ -42,7 +42,7 @@ from fspop.records.state import (
     Member,
     State,
 )
-from fspop.records.words import Checkpoint, Evaluation, Point, Process
+from fspop.records.words import Checkpoint, Evaluation, Objectives, Point, Process
 
 __all__ = [
     "FORMAT",
@@ -68,6 +68,7 @@ __all__ = [
     "MemberFailed",
     "MutatorChanged",
     "MutatorFailed",
+    "Objectives",
     "Op",
     "Point",
     "Process",

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from fspop.records.words import Checkpoint, Process
+from fspop.records.words import Checkpoint, Objectives, Process
 
 
 class Op(Struct, frozen=True, tag_field="op", omit_defaults=True, forbid_unknown_fields=True):
@@ -13,12 +13,13 @@ class Op(Struct, frozen=True, tag_field="op", omit_defaults=True, forbid_unknown
 
 class Created(Op, frozen=True, tag="created"):
     """The run begins: `n_members` members exist, and `mode` (min or max) says which values are
-    better.
+    better; `objectives` where one value does not say it all.
     """
 
     n_members: int
     mode: str
     keep_best: int = 1
+    objectives: Objectives | None = None
 
 
 class Born(Op, frozen=True, tag="born"):

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from fspop.records.words import Checkpoint, Evaluation, Point, Process
+from fspop.records.words import Checkpoint, Evaluation, Objectives, Point, Process
 
 FORMAT = 1
 KEPT_EVALUATIONS = 64
@@ -98,6 +98,7 @@ class State(Struct, frozen=True, forbid_unknown_fields=True):
     modified.
 
     `digest` is the last record's. `kept` holds the checkpoints whose directories must exist.
+    `front` are the best evaluations where there are several `objectives`: none dominates another.
     `settings` and `strategy` are what people changed of the manifest (None: its mutator), `changes`
     the newest of those changes. Whoever does not know a field must not fold, so none is skipped.
     """
@@ -116,6 +117,8 @@ class State(Struct, frozen=True, forbid_unknown_fields=True):
     changes: list[Change] = []
     n_changes: int = 0
     leaders: list[Best] = []
+    objectives: Objectives | None = None
+    front: list[Best] = []
     n_evaluations: int = 0
     n_decisions: int = 0
     mutator_error: str = ""

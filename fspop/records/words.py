@@ -42,6 +42,21 @@ class Evaluation(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
     diverged: str = ""
 
 
+class Objectives(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a run with several objectives, or with constraints, is after.
+
+    modes: min or max by metric, in their order; empty where only constraints were given.
+    constraints: as "latency_ms <= 20". ranking: crowding or hypervolume. reference: by metric, the
+    worst value of interest. front_size: how many checkpoints the front holds at most.
+    """
+
+    modes: dict[str, str] = {}
+    constraints: list[str] = []
+    ranking: str = "crowding"
+    reference: dict[str, float] = {}
+    front_size: int = 32
+
+
 class Process(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Who a worker is, precise enough to prove on the same machine that it is dead."""
 

@@ -30,6 +30,31 @@ class BestStatus(Struct, frozen=True):
     checkpoint: str | None
 
 
+class FrontPoint(Struct, frozen=True):
+    """One checkpoint of the front. `violation` is 0 where it keeps to all constraints."""
+
+    objectives: dict[str, float | None]
+    violation: float
+    generation: str
+    step: int
+    hparams: Any
+    checkpoint: str | None
+
+
+class FrontStatus(Struct, frozen=True):
+    """The Pareto front: `points`, best in the first objective first, at most `limit`.
+
+    While nothing keeps to the constraints (`feasible` false) it is what violates them least.
+    `hypervolume` counts below the run's reference point; None where none was given.
+    """
+
+    size: int
+    limit: int
+    feasible: bool
+    hypervolume: float | None
+    points: list[FrontPoint]
+
+
 class MemberStatus(Struct, frozen=True):
     """One member and its current generation.
 
@@ -41,7 +66,9 @@ class MemberStatus(Struct, frozen=True):
     `value` is the newest score, `best` the best one of this generation's newest 64; `diverged` says
     why the newest evaluation does not count. `step` is the last one reported, `live_step` where the
     holder says it is. `failures` and `deaths` count since the last checkpoint; `error` and
-    `traceback` are the last failure's, until the next checkpoint.
+    `traceback` are the last failure's, until the next checkpoint. `objectives` are the newest
+    values of what the run's objectives and constraints are on, `violation` by how much they
+    violate the constraints (0: not at all); {} and None in a run with one value.
     """
 
     member: int
@@ -67,6 +94,8 @@ class MemberStatus(Struct, frozen=True):
     deaths: int
     error: str
     traceback: str
+    objectives: dict[str, float | None] = {}
+    violation: float | None = None
 
 
 class WorkerStatus(Struct, frozen=True):
@@ -102,7 +131,8 @@ class RunStatus(Struct, frozen=True):
     `records` counts transactions, `age_s` is the time since the last one. `failing` is the
     mutator's error while it fails. `space` holds the declared domains. `mutator` and
     `total_steps` are those in effect; `changed` counts the changes of settings (fspop set) so far,
-    `changes` are the newest of them.
+    `changes` are the newest of them. `objectives`, `constraints` and `front` are
+    empty in a run with one value.
     """
 
     format: int
@@ -132,3 +162,6 @@ class RunStatus(Struct, frozen=True):
     workers: list[WorkerStatus]
     changed: int = 0
     changes: list[ChangeStatus] = []
+    objectives: dict[str, str] = {}
+    constraints: list[str] = []
+    front: FrontStatus | None = None

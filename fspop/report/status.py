@@ -1,15 +1,15 @@
 """How a run stands: manifest, state and heartbeats put together. Pure."""
 
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
-from fspop.records import Checkpoint, Evaluation, Generation, Manifest, Member, State, in_effect
+from fspop.objectives import goal_of
+from fspop.records import Evaluation, Generation, Manifest, Member, State, in_effect
+from fspop.report.best import best_status, checkpoint_path, front_status, objectives_of
 from fspop.report.schema import (
     FORMAT,
-    BestStatus,
     ChangeStatus,
     MemberStatus,
     Place,
@@ -66,28 +66,10 @@ def describe(manifest: Manifest, state: State, seen: Observed) -> RunStatus:
         workers=list(workers.values()),
         changed=state.n_changes,
         changes=[ChangeStatus(c.time, c.by, c.asked, c.reason) for c in state.changes],
+        objectives=state.objectives.modes if state.objectives else {},
+        constraints=state.objectives.constraints if state.objectives else [],
+        front=front_status(state, root),
     )
-
-
-def best_status(state: State, root: Path) -> BestStatus | None:
-    """The best evaluation so far; None before the first that counts."""
-    best = state.best
-    if best is None or best.evaluation.value is None:
-        return None
-    return BestStatus(
-        value=best.evaluation.value,
-        generation=best.evaluation.generation,
-        step=best.evaluation.step,
-        hparams=best.hparams,
-        checkpoint=checkpoint_path(best.checkpoint, root),
-    )
-
-
-def checkpoint_path(checkpoint: Checkpoint | None, root: Path) -> str | None:
-    """A checkpoint's absolute path; None where there is none, or its params are no path."""
-    if checkpoint is None or not isinstance(checkpoint.params, str):
-        return None
-    return os.path.join(root.absolute(), checkpoint.params)
 
 
 def _run_state(state: State, workers: Mapping[str, WorkerStatus]) -> str:
@@ -131,7 +113,8 @@ def _member(
     worker = workers.get(member.claim.incarnation) if member.claim else None
     beat = seen.beats.get(member.claim.incarnation) if member.claim else None
     live = beat if beat and beat.generation == generation.id else None
-    newest = _newest(generation)
+    newest, goal = _newest(generation), goal_of(state)
+    scored = newest if newest and not goal.is_plain and goal.score(newest) is not None else None
     return MemberStatus(
         member=member.index,
         generation=generation.id,
@@ -156,6 +139,8 @@ def _member(
         deaths=member.deaths,
         error=member.error,
         traceback=member.traceback,
+        objectives=objectives_of(goal, scored.metrics, scored.value) if scored else {},
+        violation=goal.place(scored)[0] if scored else None,
     )
 
 

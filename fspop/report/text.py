@@ -99,11 +99,22 @@ def _columns(status: RunStatus) -> list[Column]:
         Column("step", [str(m.step) for m in members], number=True),
         Column("value", [number(m.value) for m in members], number=True),
         Column("best", [number(m.best) for m in members], number=True, rank=5),
+        *_objective_columns(status),
         *_hparam_columns(members),
         Column("worker", [m.worker or "-" for m in members]),
         Column("host", [short(m.host or "-") for m in members], rank=2),
         Column("age", [age(m.heartbeat_age_s) for m in members], number=True, rank=1),
         Column("state", [m.state for m in members]),
+    ]
+
+
+def _objective_columns(status: RunStatus) -> list[Column]:
+    """What objectives and constraints are on, but for the first objective, which is the value."""
+    first = next(iter(status.objectives), "value")
+    names = dict.fromkeys(name for m in status.members for name in m.objectives if name != first)
+    return [
+        Column(name, [number(m.objectives.get(name)) for m in status.members], number=True, rank=2)
+        for name in names
     ]
 
 
@@ -146,6 +157,20 @@ def changes(status: RunStatus) -> list[str]:
     often = "once" if status.changed == 1 else f"{status.changed} times, the last time"
     ago = age(max(0.0, status.updated_at + status.age_s - last.time))
     return [f"settings were changed {often} {ago} ago by {last.by}: {told(last.asked)}"]
+
+
+def front_line(status: RunStatus) -> list[str]:
+    """The line on the front; none in a run with one value."""
+    front = status.front
+    if front is None:
+        return []
+    aims = [f"{mode} {name}" for name, mode in status.objectives.items()] + status.constraints
+    words = [f"front: {front.size} of at most {front.limit} checkpoints ({', '.join(aims)})"]
+    if front.hypervolume is not None:
+        words.append(f"hypervolume {number(front.hypervolume)}")
+    if not front.feasible:
+        words.append("NONE keeps to the constraints so far")
+    return [", ".join(words)]
 
 
 def troubles(status: RunStatus) -> list[str]:
@@ -193,7 +218,7 @@ def lines(status: RunStatus, width: int) -> list[str]:
     rows = zip(*([c.title, *c.cells] for c in shown.columns), strict=True)
     drawn = [_row(row, shown.columns) for row in rows] if status.members else []
     said = [*notes(shown, width), *changes(status), *troubles(status)]
-    return [headline(status), *drawn, *said]
+    return [headline(status), *front_line(status), *drawn, *said]
 
 
 def notes(shown: Table, width: int) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from fspop.errors import Damaged
+from fspop.objectives import goal_of, with_point
 from fspop.records import (
     KEPT_CHANGES,
     KEPT_EVALUATIONS,
@@ -75,7 +76,8 @@ def _member(state: State, index: int) -> Member:
 
 
 def _created(state: State, op: Created, time: float) -> State:
-    return replace(state, mode=op.mode, keep_best=op.keep_best, created_at=time)
+    wanted = {"mode": op.mode, "keep_best": op.keep_best, "objectives": op.objectives}
+    return replace(state, **wanted, created_at=time)
 
 
 def _born(state: State, op: Born, time: float) -> State:
@@ -205,7 +207,16 @@ def _with_best(state: State, generation: Generation, op: Reported) -> State:
     new = Best(_evaluation(op), generation.hparams, found)
     point = (op.generation, op.step)
     others = [b for b in state.leaders if (b.evaluation.generation, b.evaluation.step) != point]
-    ahead = sum(not is_better(state.mode, value, b.evaluation.value or 0.0) for b in others)
+    if state.objectives is None:
+        ahead = sum(not is_better(state.mode, value, b.evaluation.value or 0.0) for b in others)
+    else:
+        goal = goal_of(state)
+        if goal.score(new.evaluation) is None:  # it lacks a metric
+            return state
+        state = replace(
+            state, front=with_point(state.front, new, goal, state.objectives.front_size)
+        )
+        ahead = sum(goal.place(new.evaluation) >= goal.place(b.evaluation) for b in others)
     leaders = [*others[:ahead], new, *others[ahead:]][: max(1, state.keep_best)]
     return replace(state, leaders=leaders)
 
@@ -224,14 +235,17 @@ def _retired(state: State, op: Retired, time: float) -> State:
 
 def _lost(state: State, op: Lost, time: float) -> State:
     state = _retired(state, Retired([op.checkpoint]), time)
-    leaders = [
-        replace(best, checkpoint=None)
-        if best.checkpoint and _same(best.checkpoint, op.checkpoint)
-        else best
-        for best in state.leaders
-    ]
+    leaders, front = (
+        [
+            replace(best, checkpoint=None)
+            if best.checkpoint and _same(best.checkpoint, op.checkpoint)
+            else best
+            for best in found
+        ]
+        for found in (state.leaders, state.front)
+    )
     state = _with_member(state, op.member, losses=state.members[op.member].losses + 1)
-    return replace(state, leaders=leaders)
+    return replace(state, leaders=leaders, front=front)
 
 
 def _finished(state: State, op: Finished, time: float) -> State:

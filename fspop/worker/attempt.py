@@ -8,6 +8,7 @@ from fspop.controller import Assignment
 from fspop.controller.workforce import Outcome, Workforce
 from fspop.errors import FspopError
 from fspop.experiment import Experiment
+from fspop.objectives import goal_of
 from fspop.paths import RunPaths
 from fspop.records import Manifest
 from fspop.storage.crash import reach
@@ -124,6 +125,7 @@ class Attempt:
             total_steps=held.total_steps or self._manifest.total_steps,
             metric=self._manifest.metric,
             cache=self._cache,
+            needed=goal_of(self._manifest).needed,
         )
         where = held.checkpoint.point if held.checkpoint else None
         source = f"{where.generation} at step {where.step}" if where else "fresh parameters"

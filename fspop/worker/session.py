@@ -4,7 +4,7 @@ import contextlib
 import copy
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,11 +87,12 @@ class Session:
         total_steps: int | None = None,
         metric: str | None = None,
         cache: CheckpointCache | None = None,
+        needed: Sequence[str] = (),
     ):
         self._paths = paths
         self._cache = cache
         self._saver = saver
-        self._metric = metric
+        self._metric, self._needed = metric, needed
         self._device = device
         self.held = held
         self.step = held.step
@@ -203,7 +204,13 @@ class Session:
                 f"evaluate() of {self.held.generation_id} gave {sorted(result)}, and the "
                 "experiment does not say which is the score; set metric= to one of them"
             )
-        score = read_score(result, self._metric)
+        if self._needed and not isinstance(result, Mapping):
+            raise TaskError(
+                f"evaluate() of {self.held.generation_id} gave a {type(result).__name__}, but the "
+                f"run's objectives and constraints are on {', '.join(self._needed)}; return a "
+                "mapping with these"
+            )
+        score = read_score(result, self._metric, self._needed)
         self._random = random_state.capture(self._device)
         return {"value": score.value, "metrics": score.metrics, "diverged": score.diverged}
 

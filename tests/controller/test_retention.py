@@ -5,6 +5,8 @@ from fspop.records import (
     Born,
     Checkpoint,
     Created,
+    Lost,
+    Objectives,
     Point,
     Reported,
     Retired,
@@ -92,3 +94,25 @@ def test_a_retired_checkpoint_is_no_restart_any_more():
     gone = state.members[0].generation.checkpoints[0]
     state = apply(state, [Retired([gone])], 0.0)
     assert gone not in state.members[0].generation.checkpoints and gone not in state.kept
+
+
+def test_the_front_stays_whatever_the_budget():
+    aims = Objectives({"a": "max", "b": "max"}, front_size=3)
+    ops = [Created(2, "max", objectives=aims), *(Born(m, 1, {}) for m in range(2))]
+    for step in range(12):
+        saved = Checkpoint("m000.g0001", step, "x", size_bytes=100, digest="d", term=1)
+        metrics = {"a": step, "b": -step}
+        ops.append(Reported("m000.g0001", step, step, metrics, checkpoint=saved))
+    state = apply(State(), ops, 0.0)
+    stay = left(state, retirable(state, budget_bytes=0))
+    front = {best.checkpoint.point for best in state.front}
+    assert len(front) == 3 and front <= set(stay) and len(stay) <= 4
+
+
+def test_a_lost_checkpoint_is_not_the_fronts_any_more():
+    aims = Objectives({"a": "max", "b": "max"})
+    saved = Checkpoint("m000.g0001", 1, "x", digest="d", term=1)
+    ops = [Created(1, "max", objectives=aims), Born(0, 1, {})]
+    ops.append(Reported("m000.g0001", 1, 1.0, {"a": 1, "b": 1}, checkpoint=saved))
+    state = apply(State(), [*ops, Lost(saved, "torn", 0)], 0.0)
+    assert state.front[0].checkpoint is None and state.best.checkpoint is None

@@ -13,10 +13,13 @@ from fspop.storage.fold import apply
 class Population:
     """`events` collects every Born after the first ones, in order."""
 
-    def __init__(self, mutator, hparams, mode="max", seed=0, space=None, total_steps=None):
+    def __init__(
+        self, mutator, hparams, mode="max", seed=0, space=None, total_steps=None, objectives=None
+    ):
         self.rules = Rules(mutator, seed, space, total_steps)
         born = [Born(member=i, index=0, hparams=h) for i, h in enumerate(hparams)]
-        begun = apply(State(mode=mode), [Created(len(hparams), mode), *born], 0.0)
+        created = Created(len(hparams), mode, objectives=objectives)
+        begun = apply(State(mode=mode), [created, *born], 0.0)
         self.state = replace(begun, mutator=mutator.init())
         self.events = []
 
