@@ -1,6 +1,6 @@
 import pytest
 
-from fspop.records import AttemptFailed, MutatorFailed, Retried
+from fspop.records import AttemptFailed, Born, MutatorFailed, Retried
 from fspop.report import text
 
 
@@ -20,6 +20,15 @@ def test_hparams_of_any_shape_have_names():
 
 def test_only_hparams_that_vary_are_columns(scene):
     assert list(text.varying(scene.look().members)) == ["lr", "kind"]
+
+
+def test_a_member_without_an_hparam_that_others_have_shows_a_dash(scene):
+    hparams = {**scene.state.members[1].generation.hparams, "momentum": 0.9}
+    scene.fold(Born(1, 2, hparams, reason="its optimizer has one"))
+    lines = text.lines(scene.look(), 140)
+    at = lines[1].index("momentum") + len("momentum")
+    assert [line[:at].split()[-1] for line in lines[2:5]] == ["-", "0.9", "-"]
+    assert text.varying(scene.look().members)["momentum"] == ["-", 0.9, "-"]
 
 
 def test_the_table_fits_and_says_what_it_leaves_out(scene):
