@@ -180,3 +180,34 @@ def test_a_checkpoint_is_restored_from_the_pages_of_its_file_which_may_go_afterw
     for file in tmp_path.rglob("state.pt"):
         os.truncate(file, 0)
     assert task.mapped and (task.kept == task.x).all()
+
+
+class Closing(Walk):
+    """Says when it was told to let go, and may fail then, or at its hparams."""
+
+    closed = 0
+
+    def apply_hparams(self, hparams):
+        self.fails = hparams["drift"] < 0
+        if self.fails:
+            raise RuntimeError("no such drift")
+
+    def close(self):
+        type(self).closed += 1
+        raise RuntimeError("the thread hangs")
+
+
+def test_a_task_is_closed_once_and_failing_then_ends_nothing(tmp_path, caplog):
+    _, held = begin(tmp_path, Closing)
+    before = Closing.closed
+    open_session(tmp_path, held, Closing).close()
+    assert Closing.closed == before + 1
+    assert "the thread hangs" in caplog.text
+
+
+def test_a_task_that_cannot_begin_is_closed_too(tmp_path):
+    _, held = begin(tmp_path, Closing)
+    before = Closing.closed
+    with pytest.raises(TaskRaised, match="no such drift"):
+        open_session(tmp_path, dataclasses.replace(held, hparams={"drift": -1.0}), Closing)
+    assert Closing.closed == before + 1

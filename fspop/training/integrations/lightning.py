@@ -15,8 +15,8 @@ from fspop.training.hparam_places import Place, attributes
 from fspop.training.integrations import lightning_loops as loops
 from fspop.training.integrations.borrowed import BorrowedLoop
 from fspop.training.integrations.missing import require
-from fspop.training.integrations.plain import plain
 from fspop.training.loaders import make_loader, ready_loader
+from fspop.training.plain_state import plain
 from fspop.training.task import Context
 
 _QUIET = {

@@ -77,8 +77,10 @@ def _load(fit_loop: Any, state: dict[str, Any]) -> None:
 
 def validate(trainer: Any) -> dict[str, float]:
     """Validates between two training batches, as Lightning itself does in the middle of an epoch;
-    the metrics that were logged.
+    the metrics that were logged, {} where there is no validation.
     """
+    if not trainer.enable_validation:
+        return {}
     connector, loop = trainer._logger_connector, trainer.fit_loop.epoch_loop.val_loop
     first, counted = connector._first_loop_iter, copy.deepcopy(loop.state_dict())
     trainer.validating = True

@@ -14,8 +14,8 @@ from fspop.errors import HparamsNotApplied, TaskError
 from fspop.training.feed import Feed
 from fspop.training.hparam_places import Place, attributes
 from fspop.training.integrations.borrowed import BorrowedLoop
-from fspop.training.integrations.plain import like, plain
 from fspop.training.loaders import make_loader, ready_loader
+from fspop.training.plain_state import like, plain
 from fspop.training.task import Context
 
 Train = Callable[["LoopTask"], None]

@@ -16,8 +16,8 @@ from fspop.errors import TaskError
 from fspop.training.hparam_places import Place, attributes, in_groups
 from fspop.training.integrations.borrowed import BorrowedLoop
 from fspop.training.integrations.missing import require
-from fspop.training.integrations.plain import like, plain
 from fspop.training.integrations.seeded import SeededLoader
+from fspop.training.plain_state import like, plain
 from fspop.training.task import Context
 
 _TIMES = ("_runtime", "_per_second", "_time")

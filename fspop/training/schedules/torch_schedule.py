@@ -10,6 +10,7 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from fspop.errors import UsageError
+from fspop.training.plain_state import like, plain
 from fspop.training.schedules.base import Schedule
 from fspop.training.schedules.checks import check_choice, refuse
 
@@ -71,13 +72,15 @@ class TorchSchedule(Schedule):
         """Position and the state of scheduler and private optimizer."""
         group = {key: value for key, value in self._group.items() if key != "params"}
         state = self.scheduler.state_dict()
-        return copy.deepcopy({"position": self.position, "scheduler": state, "group": group})
+        memory = {"position": self.position, "scheduler": state, "group": group}
+        plained: dict[str, Any] = plain(copy.deepcopy(memory))  # MultiStepLR has a Counter
+        return plained
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Takes over what `memory` gave, in a scheduler built anew."""
         memory = copy.deepcopy(dict(memory))
         self._rebuild()
-        self.scheduler.load_state_dict(memory["scheduler"])
+        self.scheduler.load_state_dict(like(self.scheduler.state_dict(), memory["scheduler"]))
         self._group.update(memory["group"])
         self.position = memory["position"]
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from fspop.errors import ConfigurationError, InvalidSetting, TaskError
+from fspop.errors import ConfigurationError, HparamsNotApplied, InvalidSetting, TaskError
 from fspop.training.integrations import LightningTask
 from tests.training.integrations.tasks import (
     begun,
@@ -152,3 +152,47 @@ def test_without_lightning_the_extra_is_named(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ConfigurationError, match=r"pip install 'fspop\[lightning\]'"):
         LightningTask().setup(None)
+
+
+def test_two_optimizers_stepped_by_hand_are_both_kept_and_set(lit, tmp_path):
+    class Adversaries(lit.Lit):
+        automatic_optimization = False
+
+        def training_step(self, batch):
+            for optimizer in self.optimizers():
+                optimizer.zero_grad()
+                self.manual_backward(
+                    torch.nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+                )
+                optimizer.step()
+
+        def configure_optimizers(self):
+            halves = self.net[0].parameters(), self.net[3].parameters()
+            return [torch.optim.SGD(half, lr=0.1, momentum=0.9) for half in halves]
+
+    class Member(lit.Member):
+        def build(self, context):
+            return Adversaries(), super().build(context)[1]
+
+    assert goes_on_as_if_never_stopped(Member, HPARAMS, tmp_path, before=13, after=9)
+    with begun(Member, HPARAMS) as task:
+        groups = [optimizer.param_groups[0] for optimizer in task.trainer.optimizers]
+        assert [(each["lr"], each["momentum"]) for each in groups] == [(0.05, 0.8)] * 2
+
+
+def test_a_momentum_that_a_schedule_sets_at_each_step_cannot_be_an_hparam(lit):
+    class Cycling(lit.Lit):
+        def configure_optimizers(self):
+            optimizer = torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9)
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=60)
+            return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+    class Member(lit.Member):
+        def build(self, context):
+            return Cycling(), super().build(context)[1]
+
+    with pytest.raises(HparamsNotApplied, match="OneCycleLR sets the momentum at each step"):
+        with begun(Member, HPARAMS):
+            pass
+    with begun(Member, {"learning_rate": 0.3}) as task:
+        assert task.trainer.optimizers[0].param_groups[0]["max_lr"] == 0.3

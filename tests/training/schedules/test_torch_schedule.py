@@ -6,6 +6,7 @@ from torch.optim import SGD
 from torch.optim import lr_scheduler as lrs
 
 from fspop.errors import UsageError
+from fspop.training import load_checkpoint, save_checkpoint
 from fspop.training.schedules import TorchSchedule
 
 FACTORIES = {
@@ -94,3 +95,13 @@ def test_reduce_on_plateau_steps_on_what_its_mode_is_about_and_resumes(through_a
 def test_reduce_on_plateau_says_which_measurement_is_missing():
     with pytest.raises(UsageError, match=r"observe: got loss=None.*mode='min'"):
         plateau("min").observe(accuracy=0.5)
+
+
+@everyone
+def test_its_memory_goes_through_a_checkpoint_of_a_run(factory, tmp_path):
+    before = TorchSchedule(factory)
+    before.value(7)
+    save_checkpoint(tmp_path / "saved", before.state_dict())
+    after = TorchSchedule(factory)
+    after.load_state_dict(load_checkpoint(tmp_path / "saved"))
+    assert [after.value(i) for i in range(7, 20)] == [before.value(i) for i in range(7, 20)]

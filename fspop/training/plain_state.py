@@ -45,6 +45,8 @@ def like(fresh: Any, value: Any) -> Any:
     if isinstance(fresh, dict) and isinstance(value, dict):
         found = {key: like(fresh.get(key), item) for key, item in value.items()}
         return found if kind in (dict, OrderedDict) else _rebuilt(kind, found)
+    if isinstance(fresh, list | tuple) and kind is type(value) and len(fresh) == len(value):
+        return kind(map(like, fresh, value))
     if isinstance(fresh, set | frozenset | enum.Enum | os.PathLike) and not isinstance(value, kind):
         return _rebuilt(kind, value)
     return value
