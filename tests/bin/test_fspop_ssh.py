@@ -28,7 +28,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_for(condition, what, timeout_s=20):
+def wait_for(condition, what, timeout_s=100):
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if value := condition():

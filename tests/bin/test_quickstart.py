@@ -75,16 +75,16 @@ def test_what_the_quickstart_cannot_use_is_refused_in_one_line(words):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_an_interrupted_quickstart_leaves_no_worker_behind(installed, tmp_path):
     run = tmp_path / "run"
     with subprocess.Popen([ROOT / "bin/quickstart", run], stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while len(workers := list(run.glob("workers/*.json"))) < 4 and time.monotonic() < deadline:
             time.sleep(0.2)
         pids = [json.loads(path.read_text())["pid"] for path in workers]
         process.terminate()
-        assert process.wait(60) == 130
+        assert process.wait(200) == 130
     assert len(pids) == 4 and not any(alive(pid) for pid in pids)
 
 

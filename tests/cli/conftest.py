@@ -78,7 +78,7 @@ class Cli:
 
     def __call__(self, *words, **settings):
         process = self.start(*words, **settings)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=200)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
     def good(self, *words, **settings):

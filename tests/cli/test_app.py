@@ -76,7 +76,7 @@ def test_a_pipe_that_is_closed_is_no_bug(fspop, trained):
     process = fspop.start("status", "--dir", "run", "--watch")
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(timeout=20) == 1
+    assert process.wait(timeout=100) == 1
     assert process.stderr.read() == ""
 
 

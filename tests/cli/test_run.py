@@ -15,7 +15,7 @@ def read_until(process, pattern):
 
 
 def wait_until_training(fspop):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 100
     while not any(m.claim for m in read_run(fspop.folder / "run")[1].members):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -46,7 +46,7 @@ def test_a_worker_that_is_killed_is_started_again(fspop):
     process = fspop.start("run", "toy.py", "--dir", "run", "--workers", 1, TOY_STEP_S="0.02")
     os.kill(int(read_until(process, r"worker 0 started, pid (\d+)")[1]), signal.SIGKILL)
     read_until(process, "worker 0 was ended by SIGKILL; starting it again")
-    process.communicate(timeout=60)
+    process.communicate(timeout=100)
     assert process.returncode == 0
     assert read_run(fspop.folder / "run")[1].members[0].status == "finished"
 
@@ -57,7 +57,7 @@ def test_ctrl_c_lets_the_workers_save_and_the_same_command_goes_on(fspop):
     pid = int(read_until(process, r"worker 0 started, pid (\d+)")[1])
     wait_until_training(fspop)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=100)
     assert process.returncode == 130 and "stopping" in out and not exists(pid)
     *_, last = out.splitlines()
     assert last == "stopped: all workers saved and ended; the same command goes on with the run"
@@ -71,7 +71,7 @@ def test_sigterm_stops_it_as_cleanly(fspop):
     read_until(process, "worker 0 started")
     wait_until_training(fspop)
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=100)
     assert process.returncode == 130 and "\nstopped: all workers" in out
     assert read_run(fspop.folder / "run")[1].workers == {}
 

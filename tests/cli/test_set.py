@@ -166,7 +166,7 @@ def test_an_older_fspop_refuses_what_it_does_not_know(fspop, run):
         assert "upgrade fspop" in fspop.refused(78, *words, "--dir", "run")
 
 
-def wait_for(condition, timeout_s=60):
+def wait_for(condition, timeout_s=100):
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline
@@ -187,10 +187,10 @@ def test_a_change_while_workers_train_and_one_is_killed_is_in_force_for_all(fspo
         fspop.start("set", "--dir", "run", "mutator=TruncationSelection", "mutator.interval=20"),
         fspop.start("set", "--dir", "run", "mutator=WelchTTest", "mutator.interval=20"),
     ]
-    assert [p.wait(60) for p in both] == [0, 0]
+    assert [p.wait(100) for p in both] == [0, 0]
     workers[0].wait()
     fspop.good("worker", "--id", "0", "--dir", "run", **step)
-    assert workers[1].wait(60) == 0
+    assert workers[1].wait(100) == 0
     state = read_run(own)[1]
     assert {m.status for m in state.members} == {"finished"} and not state.mutator_error
     assert len(changes(own)) == state.n_changes == 4

@@ -34,7 +34,7 @@ def test_watching_goes_on_until_interrupted(fspop, run):
     process = fspop.start("status", "--dir", "run", "--watch", "--json")
     looks = [json.loads(process.stdout.readline()) for _ in range(2)]
     process.send_signal(2)
-    assert process.wait(timeout=20) == 130 and len(looks) == 2
+    assert process.wait(timeout=100) == 130 and len(looks) == 2
     process.communicate()
 
 
@@ -67,7 +67,7 @@ def on_a_terminal(words, folder, width=None):
     except OSError:  # Linux says EIO once the other end is closed
         pass
     os.close(reader)
-    return process.wait(timeout=20), shown.decode()
+    return process.wait(timeout=100), shown.decode()
 
 
 def test_a_terminal_gets_colours(fspop, trained):

@@ -27,7 +27,7 @@ def in_threads(controllers):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(100)
 
 
 def start(root, member):
@@ -40,7 +40,7 @@ def test_threads_sharing_an_object_threads_with_their_own_and_processes_agree(tm
     in_threads([shared] * 3)
     in_threads([crew.open_controller(tmp_path / "own") for _ in range(3)])
     processes = [start(tmp_path / "processes", i) for i in range(3)]
-    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert [process.wait(100) for process in processes] == [0, 0, 0]
     first = decisions(tmp_path / "shared")
     assert len(first) == 15
     assert decisions(tmp_path / "own") == first == decisions(tmp_path / "processes")

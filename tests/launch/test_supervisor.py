@@ -39,7 +39,7 @@ def supervise(tmp_path):
         supervisor.stop(timeout_s=0)
 
 
-def until(condition, what, timeout_s=20):
+def until(condition, what, timeout_s=100):
     """Waits for a condition and returns its value; fails by name when it never holds."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -119,7 +119,7 @@ def test_stop_lets_a_worker_end_by_itself(supervise, tmp_path):
     supervisor = supervise(OBEDIENT + SLEEP)
     supervisor.poll()
     until((tmp_path / "0.log").read_text, "the worker up")
-    assert [(e.kind, e.exit_code) for e in supervisor.stop(timeout_s=20)] == [("ended", 0)]
+    assert [(e.kind, e.exit_code) for e in supervisor.stop(timeout_s=100)] == [("ended", 0)]
     assert not supervisor.running
 
 

@@ -25,7 +25,7 @@ def run(script, *arguments, namespace=False):
     prefix = ["unshare", "--user", "--map-root-user", "--mount"] if namespace else []
     command = [*prefix, sys.executable, "-c", PRELUDE + textwrap.dedent(script), ROOT, *arguments]
     return subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, timeout=60
+        [str(word) for word in command], capture_output=True, text=True, timeout=100
     )
 
 

@@ -12,7 +12,7 @@ from tests.storage.stores import report, small_log
 
 
 def wait_until_stopped(process):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 100
     while time.monotonic() < deadline:
         with open(f"/proc/{process.pid}/stat") as file:
             if file.read().rpartition(")")[2].split()[0] == "T":
@@ -40,7 +40,7 @@ def test_others_go_on_after_two_seconds_and_then_at_once(paths, log, holder):
     assert seconds(lambda: report(log, 1)) > 1.9
     assert seconds(lambda: [report(log, n) for n in range(2, 12)]) < 10 * 1.9
     holder.send_signal(signal.SIGCONT)
-    assert holder.wait(10) == 0
+    assert holder.wait(100) == 0
     report(log, 12)
     assert check_nothing_lost(paths) == 3
 

@@ -53,21 +53,25 @@ def fspop(*words, **environment):
     )
 
 
-def finish(process, timeout_s=30):
+def finish(process, timeout_s=100):
     out, err = process.communicate(timeout=timeout_s)
     return process.returncode, out, err
 
 
 @pytest.fixture
 def run(tmp_path):
-    (tmp_path / "walk.py").write_text(EXPERIMENT)
-    root = tmp_path / "run"
-    code, _, err = finish(fspop("init", tmp_path / "walk.py", "--dir", root))
+    return make_run(tmp_path)
+
+
+def make_run(folder, *words):
+    (folder / "walk.py").write_text(EXPERIMENT)
+    root = folder / "run"
+    code, _, err = finish(fspop("init", folder / "walk.py", "--dir", root, *words))
     assert code == 0, err
     return root
 
 
-def wait_until(condition, timeout_s=20):
+def wait_until(condition, timeout_s=100):
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline
@@ -88,7 +92,7 @@ def test_a_worker_trains_every_member_and_ends_with_zero(run):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_makes_it_save_release_and_end_with_zero(run, number):
-    worker = fspop("worker", "--id", 0, "--dir", run, STEP_S="0.15")  # one step a stretch
+    worker = fspop("worker", "--id", 0, "--dir", run, STEP_S="0.4")  # one step a stretch
     wait_until(lambda: reached(run, 5))
     time.sleep(0.25)
     worker.send_signal(number)
@@ -112,7 +116,8 @@ def test_the_second_worker_of_an_id_is_refused_in_one_line(run):
     )
 
 
-def test_a_worker_killed_and_started_again_goes_on_at_once(run):
+def test_a_worker_killed_and_started_again_goes_on_at_once(tmp_path):
+    run = make_run(tmp_path, "--set", "lease_timeout_s=600")
     worker = fspop("worker", "--id", 0, "--dir", run, STEP_S="0.05")
     wait_until(lambda: reached(run, 5))
     worker.kill()

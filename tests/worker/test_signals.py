@@ -22,7 +22,7 @@ def test_a_signal_between_any_two_instructions_of_a_wait_is_heard():
         child.stdout.readline()
         time.sleep(0.01 + i * 0.0007)
         child.send_signal(signal.SIGTERM)
-        out, _ = child.communicate(timeout=20)
+        out, _ = child.communicate(timeout=100)
         assert out == "SIGTERM\n" and child.returncode == 0
 
 
@@ -55,5 +55,5 @@ print(os.WTERMSIG(os.waitpid(child, 0)[1]), stop.is_set)
 def test_a_forked_child_of_a_task_dies_of_sigterm_as_its_parent_expects():
     """Else leaving a multiprocessing.Pool waits for ever."""
     command = [sys.executable, "-c", FORKING]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert done.stdout == "15 False\n", done.stderr
