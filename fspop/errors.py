@@ -17,7 +17,8 @@ FspopError                       70  a bug: please report it
 ├── TryLater                     75  the same call may work in a moment
 │   ├── DiskFull                 75  no space, or no quota, left
 │   ├── StorageUnavailable       75  the filesystem kept failing for longer than the patience
-│   └── Fenced                   75  somebody else took this worker's member over
+│   ├── Fenced                   75  somebody else took this worker's member over
+│   └── RankLost                 75  another process of this worker's is gone
 └── TaskError                    70  the user's task failed
     ├── TaskRaised               70  it raised; the exception is the cause
     └── HparamsNotApplied        70  a hyperparameter in effect differs from the one assigned
@@ -115,6 +116,10 @@ class StorageUnavailable(TryLater):
 
 class Fenced(TryLater):
     """Somebody else took this worker's member over; nothing was written."""
+
+
+class RankLost(TryLater):
+    """Another process that trained the same member is gone; start all of them again."""
 
 
 class TaskError(FspopError):

@@ -85,6 +85,18 @@ class Workforce:
 
         self._commit(build)
 
+    def die(self) -> None:
+        """As after a kill: the claims are over and a death is counted, only that nobody has to
+        find out first.
+        """
+
+        def build(state: State) -> list[AnyOp]:
+            claims = self.controller.in_effect(state).claims
+            ops = bury_ops(state, {self.process.incarnation}, claims)
+            return self._with_decision_if_given_up(state, ops)
+
+        self._commit(build)
+
     def claim(self) -> Assignment | None:
         """A member to train, home or the one furthest behind; None while none is free. Idle calls
         are cheap.

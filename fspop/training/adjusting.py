@@ -28,7 +28,7 @@ class Adjustable(Assembly):
     def build(self) -> None:
         """Makes every part; what was frozen stays so."""
         super().build()
-        freezing.set_trainable(self.model, self.frozen, False)
+        self._set_trainable(self.frozen, False)
 
     # -- freezing
     def freeze(self, *names: str) -> None:
@@ -49,12 +49,17 @@ class Adjustable(Assembly):
         """Makes the first `n` layers trainable."""
         self._unfreeze(freezing.first_layers(self.model, n))
 
+    def _set_trainable(self, names: list[str], trainable: bool) -> None:
+        freezing.set_trainable(self.model, names, trainable)
+        if names and self.world_size > 1:  # which parameters are averaged is fixed when it is made
+            self.network = self.make_network()
+
     def _freeze(self, names: list[str]) -> None:
-        freezing.set_trainable(self.model, names, False)
+        self._set_trainable(names, False)
         self.frozen = sorted({*self.frozen, *names})
 
     def _unfreeze(self, names: list[str]) -> None:
-        freezing.set_trainable(self.model, names, True)
+        self._set_trainable(names, True)
         self.frozen = sorted(set(self.frozen) - set(names))
 
     def set_modes(self) -> None:

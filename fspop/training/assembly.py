@@ -15,8 +15,16 @@ from fspop.training.feed import Feed
 from fspop.training.history import History
 from fspop.training.hparam_places import Place
 from fspop.training.inference import build
-from fspop.training.loaders import Loader, NoLoader, make_loader, ready_loader
+from fspop.training.loaders import (
+    Loader,
+    NoLoader,
+    Share,
+    check_shared_out,
+    make_loader,
+    ready_loader,
+)
 from fspop.training.options import make_options
+from fspop.training.over_ranks import wrap
 from fspop.training.scheduling import Schedules
 from fspop.training.sinks import TensorBoardSink
 from fspop.training.task import Context
@@ -33,12 +41,14 @@ class Assembly(Tuned):
     an object, else in `setup` or at the first use of one of them, after the seed is set.
     """
 
+    distributed = True
     device: torch.device
     loss_fn: Any
     schedules: Schedules
     scaler: torch.amp.GradScaler
     network: Any
-    """The model as training calls it: compiled, where that was asked for."""
+    """The model as training calls it: with gradients averaged over ranks where there are several,
+    compiled where that was asked for."""
     feed: Feed
     seed: int
     train_loader: Loader
@@ -95,6 +105,16 @@ class Assembly(Tuned):
             self.make_loaders()
         finally:
             self._building = False
+
+    @property
+    def rank(self) -> int:
+        """This process among those that train the member together; 0 for one by itself."""
+        return self.context.rank if self.context else 0
+
+    @property
+    def world_size(self) -> int:
+        """How many processes train the member together."""
+        return self.context.world_size if self.context else 1
 
     # -- one method a part
     def make_seed(self) -> int:
@@ -174,15 +194,18 @@ class Assembly(Tuned):
         self.schedules.refresh()
 
     def make_precision(self) -> None:
-        """Loss scaling for float16, and the compiled network."""
+        """Loss scaling for float16, and the network."""
         half = self.options.amp == "float16"
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=half)
+        self.network = self.make_network()
+
+    def make_network(self) -> Any:
+        """The model as training calls it."""
         settings = self.options.compile
+        network = wrap(self.model, self.device) if self.world_size > 1 else self.model
         if settings is False:
-            self.network = self.model
-        else:
-            chosen = {} if settings is True else dict(settings)
-            self.network = torch.compile(self.model, **chosen)
+            return network
+        return torch.compile(network, **({} if settings is True else dict(settings)))
 
     def make_datasets(self) -> tuple[Any, Any, Any]:
         """Data sets or ready loaders to train on, to validate with and to test with, or None.
@@ -209,10 +232,12 @@ class Assembly(Tuned):
         }
         if options.num_workers:
             common["pin_memory"] = self.device.type == "cuda"
-        how = {"shuffle": options.shuffle, "drop_last": options.drop_last}
+        share = Share(self.rank, self.world_size, even=True)
+        how = {"shuffle": options.shuffle, "drop_last": options.drop_last, "share": share}
         sized = {"batch_size": options.batch_size, **how, **common}
         self.train_dataset = train.dataset if isinstance(train, DataLoader) else train
         self.train_loader = NoLoader() if train is None else make_loader(train, "train", sized)
+        check_shared_out(self.train_loader, self.world_size)
         self.val_loader = self._eval_loader(val, "val", common)
         self.test_loader = self._eval_loader(test, "test", common)
         self.feed = Feed(self.train_loader)
@@ -221,7 +246,9 @@ class Assembly(Tuned):
         if source is None:
             return None
         size = self.options.eval_batch_size(split)
-        settings = {**common, "batch_size": size, "shuffle": False, "drop_last": False}
+        share = Share(self.rank, self.world_size)
+        how = {"shuffle": False, "drop_last": False, "share": share}
+        settings = {**common, "batch_size": size, **how}
         return make_loader(source, split, settings)
 
     def make_callbacks(self) -> None:

@@ -1,30 +1,31 @@
 """Checkpoint folders: each is complete under its name or absent, and is verified before use."""
 
 import contextlib
-import errno
 import io
 import os
 import re
 import secrets
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
-from fspop.errors import Damaged, FspopError, StorageUnavailable, TaskError
+from fspop.errors import TaskError
 from fspop.training import state_file
 from fspop.training.durable import fsync_folder, make_folder, write_error
 from fspop.training.hashed import HashedFile, HashedReader
-from fspop.training.mapped import MappedFile
+from fspop.training.opened import check_digest, opened
+from fspop.training.ranked_reading import Live, digests, mapped_state, read_state
+from fspop.training.ranks import ALONE, Ranks
 
 _COPY_BYTES = 1 << 20
-_ALTERED = "its content is not what was saved"
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp\Z")
 
 
 class SavedCheckpoint(NamedTuple):
-    """What a record says about a checkpoint: its size, and the digest of its one file."""
+    """What a record says about a checkpoint: its size, and the digest of its one file (or of the
+    one that names the files of all ranks).
+    """
 
     size_bytes: int
     digest: str
@@ -40,13 +41,11 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> SavedCheckpoint:
     and TaskError for a state that is not tensors and plain data.
     """
     name = state_file.file_name(state)
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.tmp")
+    temporary = temporary_name(folder)
     try:
-        make_folder(folder.parent)
-        os.mkdir(temporary)
-        saved = _write(temporary / name, state)
-        fsync_folder(temporary)
-        _publish(temporary, folder, saved.digest)
+        make_temporary(temporary)
+        saved = write_file(temporary / name, state)
+        publish(temporary, folder, saved.digest)
     except OSError as error:
         raise write_error(error, folder) from error
     finally:
@@ -64,53 +63,41 @@ def load_checkpoint(
     incomplete, altered, a symlink, or not loadable without executing it; StorageUnavailable where
     the filesystem fails.
     """
-    with _opened(folder) as file:
-        reader = HashedReader(file.fileno())
-        try:
-            return state_file.read_state(str(file.name), reader, map_location)
-        finally:  # in place of what the reading raised: altered bytes explain it
-            if digest is not None:
-                _check_digest(file.name, reader, digest, _ALTERED)
+    return read_state(folder, digest, map_location)
 
 
 @contextlib.contextmanager
 def mapped_checkpoint(
-    folder: Path, digest: str | None = None, map_location: Any = "cpu"
+    folder: Path,
+    digest: str | None = None,
+    map_location: Any = "cpu",
+    ranks: Ranks = ALONE,
+    live: Live | None = None,
 ) -> Iterator[dict[str, Any]]:
     """For a restore: what `load_checkpoint` gives, in the pages of its file where it is large.
 
     The digest is compared before anything is made of the bytes. After the block the state is
     empty; what the block let others keep of it is in memory of its own by then. Only while the
     block runs may a checkpoint that another host deletes on a network filesystem end the process.
+    For `ranks` and `live` see `mapped_state`.
     """
-    state, file = _map(folder, digest, map_location)
-    try:
+    with mapped_state(folder, digest, map_location, ranks, live) as state:
         yield state
-    finally:
-        state.clear()
-        if file is not None:
-            file.settle()
-
-
-def _map(
-    folder: Path, digest: str | None, map_location: Any
-) -> tuple[dict[str, Any], MappedFile | None]:
-    with _opened(folder) as file:
-        if file.name.endswith(state_file.TORCH_FILE) and MappedFile.is_worth_it(file.fileno()):
-            mapped = MappedFile(file.fileno())
-            if digest is not None:
-                _check_digest(file.name, mapped, digest, _ALTERED)
-            return state_file.read_mapped(file.name, mapped, map_location), mapped
-    return load_checkpoint(folder, digest, map_location), None
 
 
 def copy_checkpoint(folder: Path, to: Path, digest: str) -> None:
-    """Copies the file of a checkpoint into the folder `to`, which exists and has no such file.
+    """Copies the files of a checkpoint into the folder `to`, which exists and has no such files.
 
     Not durably: the digest, compared here and at every use, shows what a power cut left of it.
     Raises Damaged and StorageUnavailable as `load_checkpoint` does, DiskFull and NotWritable.
     """
-    with _opened(folder) as file:
+    _copy_file(folder, None, to, digest)
+    for name, file_digest in digests(folder, digest).items():
+        _copy_file(folder, name, to, file_digest)
+
+
+def _copy_file(folder: Path, name: str | None, to: Path, digest: str) -> None:
+    with opened(folder, name) as file:
         reader = HashedReader(file.fileno())
         path = to / Path(file.name).name
         try:
@@ -120,7 +107,7 @@ def copy_checkpoint(folder: Path, to: Path, digest: str) -> None:
         with copy:
             while chunk := reader.read(_COPY_BYTES):
                 _write_chunk(copy, chunk)
-        _check_digest(file.name, reader, digest, _ALTERED)
+        check_digest(file.name, reader, digest)
 
 
 def _write_chunk(copy: io.FileIO, chunk: bytes) -> None:
@@ -138,7 +125,19 @@ def temporary_for(name: str) -> str | None:
     return match[1] if match else None
 
 
-def _write(path: Path, state: dict[str, Any]) -> SavedCheckpoint:
+def temporary_name(folder: Path) -> Path:
+    """A fresh name beside `folder` for what is to become it."""
+    return folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.tmp")
+
+
+def make_temporary(temporary: Path) -> None:
+    """Makes this folder, and the one above where missing. Raises OSError, as all that follow."""
+    make_folder(temporary.parent)
+    os.mkdir(temporary)
+
+
+def write_file(path: Path, state: dict[str, Any]) -> SavedCheckpoint:
+    """Writes a state to a new file, whose name is that of `state_file` with something in front."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     file = HashedFile(fd)
     try:
@@ -153,71 +152,16 @@ def _write(path: Path, state: dict[str, Any]) -> SavedCheckpoint:
     return SavedCheckpoint(file.size_bytes, file.digest)
 
 
-def _publish(temporary: Path, folder: Path, digest: str) -> None:
+def publish(temporary: Path, folder: Path, digest: str) -> None:
+    """Makes `temporary`, whose files are durable, the checkpoint `folder`."""
+    fsync_folder(temporary)
     try:
         os.rename(temporary, folder)
     except OSError:
         # It is there from an earlier attempt, or the reply to this rename was lost.
         if folder.name not in os.listdir(folder.parent):
             raise
-        with _opened(folder) as file:
+        with opened(folder) as file:
             what = "another checkpoint is there under this name"
-            _check_digest(file.name, HashedReader(file.fileno()), digest, what)
+            check_digest(file.name, HashedReader(file.fileno()), digest, what)
     fsync_folder(folder.parent)
-
-
-@contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[BinaryIO]:
-    """The one file of a checkpoint; an OSError, also of the reading, becomes the error it means."""
-    try:
-        os.listdir(folder.parent)  # a network filesystem may remember that it was not there
-        with _open_content(folder) as file:
-            yield file
-    except OSError as error:
-        raise _read_error(error, folder) from error
-
-
-def _open_content(folder: Path) -> BinaryIO:
-    # No symlink is followed, and no device or pipe waited for.
-    folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        name = _content_name(folder, os.listdir(folder_fd))
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        file_fd = os.open(name, flags, dir_fd=folder_fd)
-    finally:
-        os.close(folder_fd)
-    file = open(folder / name, "rb", opener=lambda *_: file_fd)
-    if not stat.S_ISREG(os.fstat(file_fd).st_mode):
-        file.close()
-        raise _damaged(folder / name, "it is not a regular file")
-    return file
-
-
-def _content_name(folder: Path, names: list[str]) -> str:
-    found = sorted({state_file.JSON_FILE, state_file.TORCH_FILE} & set(names))
-    if len(found) != 1:
-        raise _damaged(folder, f"it holds {' and '.join(found) or 'no state'}, not one state file")
-    return found[0]
-
-
-def _check_digest(name: str, file: HashedReader | MappedFile, digest: str, what: str) -> None:
-    found = file.digest()
-    if found != digest:
-        raise _damaged(Path(name), f"{what}: {found[:23]}…, expected {digest[:23]}…")
-
-
-def _read_error(error: OSError, folder: Path) -> FspopError:
-    if error.errno == errno.ENOENT:
-        return _damaged(folder, "it does not exist, or lost its file")
-    if error.errno in (errno.ENOTDIR, errno.ELOOP):
-        return _damaged(folder, "it is, or holds, a symlink or another kind of file")
-    what = f"reading {folder}: {error.strerror or error}"
-    return StorageUnavailable(f"{what}; check the mount, then try again", path=str(folder))
-
-
-def _damaged(path: Path, why: str) -> Damaged:
-    return Damaged(
-        f"{path}: damaged checkpoint ({why}); restore it from a copy, or remove it so that "
-        "training goes on from an older one",
-        path=str(path),
-    )

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch.utils.data import (
@@ -50,12 +50,36 @@ class Loader(Protocol):
         """Lets worker processes go; the next batches come from new ones, with the data of then."""
 
 
+class Share(NamedTuple):
+    """What one rank takes of a batch: every `world_size`-th sample. `even` fills up with samples
+    from the front, so that all ranks get equally many.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    even: bool = False
+
+    def of(self, indices: torch.Tensor) -> torch.Tensor:
+        """This rank's part of `indices`; without `even` it may be empty."""
+        missing = -len(indices) % self.world_size if self.even else 0
+        if missing:
+            repeated = torch.arange(len(indices) + missing) % len(indices)
+            indices = indices[repeated]
+        return indices[self.rank :: self.world_size]
+
+
+WHOLE = Share()
+
+
 class DatasetLoader:
     """Batches of a map-style dataset; places are samples, so the batch size may change at any time.
 
     The order is a function of (seed, epoch). Worker processes draw their random numbers from
     (seed, epoch, place), so that a batch is the same whoever resumes in front of it; without
     workers the dataset draws from the global generators, in turn with the training.
+
+    Places and batch sizes are those of all ranks together; `share` is what this one takes of each
+    batch.
     """
 
     def __init__(
@@ -69,9 +93,11 @@ class DatasetLoader:
         num_workers: int = 0,
         collate_fn: Collate | None = None,
         what: str = "dataset",
+        share: Share = WHOLE,
         **worker_options: Any,
     ):
         _check_dataset(dataset, what)
+        self.share = share
         self.dataset, self.seed, self.what = dataset, seed, what
         self.shuffle, self.drop_last, self.num_workers = shuffle, drop_last, num_workers
         self._load = _Items(dataset, collate_fn)
@@ -159,11 +185,19 @@ class _Order:
     def __iter__(self) -> Iterator[list[int]]:
         # Bound now: the fields may move on while workers still ask for batches ahead.
         seed, epoch, place = self.loader.seed, self.epoch, self.start
-        for indices in self.indices():
-            yield [derive_seed(seed, "batch", epoch, place), *indices.tolist()]
+        share = self.loader.share
+        own = [share.rank] if share.rank else []
+        for indices in self._batches():
+            mine = share.of(indices)
+            if len(mine):
+                yield [derive_seed(seed, "batch", epoch, place, *own), *mine.tolist()]
             place += len(indices)
 
     def indices(self) -> Iterator[torch.Tensor]:
+        """This rank's part of each batch, but for those of which it has none."""
+        return filter(len, map(self.loader.share.of, self._batches()))
+
+    def _batches(self) -> Iterator[torch.Tensor]:
         loader, epoch, start = self.loader, self.epoch, self.start
         order = torch.arange(len(loader.dataset))
         if loader.shuffle:
@@ -308,6 +342,7 @@ def make_loader(source: Any, split: str, options: Mapping[str, Any]) -> Loader:
         settings = _rebuildable(source)
         if settings is None:
             return ReplayedLoader(source, seed)
+        settings["share"] = options.get("share", WHOLE)
         return DatasetLoader(source.dataset, what=f"{split}_loader", seed=seed, **settings)
     return DatasetLoader(source, what=f"{split}_dataset", **options)
 
@@ -315,6 +350,18 @@ def make_loader(source: Any, split: str, options: Mapping[str, Any]) -> Loader:
 def ready_loader(loader: Any, what: str) -> Any:
     """A given loader as `make_loader` takes it: any iterable of batches."""
     return loader if isinstance(loader, DataLoader) else ReplayedLoader(loader, what=what)
+
+
+def check_shared_out(loader: Loader, world_size: int) -> None:
+    """Raises InvalidSetting where each of several ranks would train on the same batches."""
+    if world_size == 1 or not isinstance(loader, ReplayedLoader):
+        return
+    samplers = samplers_of(loader.loader)
+    if not any(getattr(each, "num_replicas", None) == world_size for each in samplers):
+        raise InvalidSetting(
+            f"Trainer.train_loader: {world_size} ranks would all train on the same batches of it; "
+            "give train_dataset, or a DataLoader with a DistributedSampler"
+        )
 
 
 def samplers_of(loader: Any) -> list[Any]:

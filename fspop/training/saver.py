@@ -47,7 +47,7 @@ class Saver:
         self._land()
         self._saved = self._write = None  # the last copy's memory is about to be used again
         copied = self._copy(state)
-        self._write = lambda: save_checkpoint(folder, copied)
+        self._write = lambda: self._save(folder, copied)
         self._flight = self._thread.submit(self._write)
 
     def wait(self) -> SavedCheckpoint:
@@ -89,6 +89,9 @@ class Saver:
         flight, self._flight = self._flight, None
         self._saved = flight.result()
         self._write = None
+
+    def _save(self, folder: Path, copied: dict[str, Any]) -> SavedCheckpoint:
+        return save_checkpoint(folder, copied)
 
     def _copy(self, state: dict[str, Any]) -> dict[str, Any]:
         if state_file.file_name(state) == state_file.JSON_FILE:

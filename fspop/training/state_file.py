@@ -57,8 +57,11 @@ def file_name(state: dict[str, Any]) -> str:
 
 
 def write_state(name: str, state: dict[str, Any], file: Writable) -> None:
-    """Writes a state into a file to be called `name`; an OSError of `file` passes through."""
-    if name == JSON_FILE:
+    """Writes a state into a file to be called `name`, or so with something in front.
+
+    An OSError of `file` passes through.
+    """
+    if name.endswith(".json"):
         file.write(json.dumps(state, allow_nan=False, separators=(",", ":")).encode() + b"\n")
         return
     import torch
@@ -71,7 +74,7 @@ def read_state(path: str, file: io.RawIOBase, map_location: Any) -> dict[str, An
 
     Never executes what it reads: JSON, or torch with `weights_only=True`.
     """
-    if path.endswith(JSON_FILE):
+    if path.endswith(".json"):
         return _as_state(path, lambda: json.loads(file.readall() or b""))
     return _as_state(path, lambda: _load_torch(file, map_location))
 

@@ -13,6 +13,10 @@ class Context:
     ones (random, NumPy, torch) are seeded already. `device` is a torch device name. `data` is this
     host's data folder (`--data`, `$FSPOP_DATA`), None where not given; it is no part of the run.
     `step` is the step the task will stand at after `load_state_dict`, 0 for a fresh start.
+
+    Where several processes train the member together (see docs/distributed.md), each has its own
+    task; `rank` of `world_size` is this one, `local_rank` its number on this host. torch's default
+    process group is up then.
     """
 
     member: int
@@ -24,6 +28,9 @@ class Context:
     device: str = "cpu"
     data: str | None = None
     threads: int = 1
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
 
 
 class Task(Protocol):
@@ -34,6 +41,8 @@ class Task(Protocol):
     the hparams change, and `effective_hparams() -> mapping`, which the worker compares with what
     was assigned. A task without `apply_hparams` takes its hparams from the context in `setup`. One
     that has to let something go (threads, processes) may define `close()`, the last verb.
+
+    A task that several ranks can train together says so: `distributed = True` in its class.
 
     Everything that training changes must be in `state_dict()` (plain data and tensors): a task that
     went on and one that was restored from its checkpoint have to take the same next step. The

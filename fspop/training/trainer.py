@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from fspop.training.batches import to_device
 from fspop.training.history import History
 from fspop.training.lr_finder import LRFinder
-from fspop.training.sinks import Lines, ProgressBar
+from fspop.training.over_ranks import averaged
+from fspop.training.sinks import Lines, ProgressBar, TensorBoardSink
 from fspop.training.task import Context
 from fspop.training.validating import Validating
 
@@ -61,7 +62,7 @@ class Trainer(Validating):
         for batch in self.batches():
             loss = self.train_step(batch)
             if loss is not None:
-                self.log("loss/train", loss)
+                self.log("loss/train", loss if self.world_size == 1 else averaged(loss.clone()))
 
     def train_step(self, batch: Any) -> Tensor | None:
         """Trains on one batch and returns its loss for the history, or None."""
@@ -224,6 +225,8 @@ class Trainer(Validating):
         """Makes every part for this member: on its device, in the order its seed gives the data."""
         self.context = context
         self.hparams = dict(context.hparams) if isinstance(context.hparams, Mapping) else {}
+        if context.rank:  # one rank writes
+            self._callbacks = [c for c in self._callbacks if not isinstance(c, TensorBoardSink)]
         self.build()
 
     def train(self, n_steps: int) -> None:

@@ -12,6 +12,7 @@ from fspop.training import random_state
 from fspop.training.batches import count_correct, n_samples, to_device
 from fspop.training.history import History
 from fspop.training.loaders import Loader
+from fspop.training.over_ranks import averaged_metrics, check_in_step, share_buffers, summed
 from fspop.training.resuming import Resumable
 from fspop.training.stopping import reason_to_stop
 
@@ -49,12 +50,14 @@ class Validating(Resumable):
 
     @torch.no_grad()
     def measure(self, loader: Loader) -> dict[str, float]:
-        """Mean loss, and where targets are classes accuracy, over all of `loader`."""
+        """Mean loss, and where targets are classes accuracy, over all of `loader`: each rank
+        measures its share of it, and all get the same.
+        """
         exact = torch.float32 if self.device.type == "mps" else torch.float64
         loss, correct = torch.zeros((), dtype=exact, device=self.device), None
         total = counted = 0
         summed = getattr(self.loss_fn, "reduction", "mean") == "sum"
-        with self.precision(), _unsmoothed(self.loss_fn):
+        with self.precision(), _unsmoothed(self.loss_fn), self._by_itself():
             for batch in loader:
                 batch = to_device(batch, self.device)
                 outputs, targets = self.predict(batch)
@@ -65,10 +68,23 @@ class Validating(Resumable):
                 if right is not None:
                     correct = right if correct is None else correct + right
                     counted += targets.numel()
+        if self.world_size > 1:
+            loss, total, correct, counted = _over_ranks(loss, total, correct, counted)
         if total == 0:
             raise InvalidSetting("Trainer: the validation or test set gave no batch; fill it")
         metrics = {"loss": loss.item() / total}
         return metrics if correct is None else {**metrics, "accuracy": correct.item() / counted}
+
+    @contextlib.contextmanager
+    def _by_itself(self) -> Iterator[None]:
+        """Without the other ranks in each forward pass: they may have fewer batches to measure."""
+        network = self.network
+        if self.world_size > 1:
+            self.network = self.model
+        try:
+            yield
+        finally:
+            self.network = network
 
     def precision(self) -> Any:
         """The context forward passes run in: autocast where `amp` asks for it."""
@@ -97,6 +113,8 @@ class Validating(Resumable):
                 f"{type(self).__name__}.evaluate: there is no validation set; give val_dataset, or "
                 "override val_epoch"
             )
+        if self.world_size > 1:
+            check_in_step(self.model, type(self).__name__)
         if self._validated is not None and self._validated[0] == self.iteration:
             return dict(self._validated[1])
         kept, self.history = self.history, History()
@@ -122,8 +140,13 @@ class Validating(Resumable):
     def _measured(self, epoch: Callable[[], Any], split: str) -> dict[str, float]:
         random = random_state.capture(str(self.device))
         self.model.eval()
+        if self.world_size > 1:
+            share_buffers(self.model)
         try:
-            for name, value in _as_metrics(epoch()).items():
+            metrics = _as_metrics(epoch())
+            if self.world_size > 1:
+                metrics = averaged_metrics(metrics, self.device)
+            for name, value in metrics.items():
                 self.log(f"{_TAGS.get(name, name)}/{split}", value)
         finally:
             self.set_modes()
@@ -153,6 +176,16 @@ class Validating(Resumable):
             )
         accuracies = self.history.get("acc/val") or []
         self.stop_reason = reason_to_stop(accuracies, options.stop_when_acc, options.early_stop)
+
+
+def _over_ranks(
+    loss: torch.Tensor, total: int, correct: torch.Tensor | None, counted: int
+) -> tuple[torch.Tensor, int, torch.Tensor | None, int]:
+    right = 0 if correct is None else correct.item()
+    counts = torch.tensor([total, right, counted], dtype=loss.dtype, device=loss.device)
+    sums = summed(torch.cat([loss.reshape(1), counts]))
+    total, counted = int(sums[1].item()), int(sums[3].item())
+    return sums[0], total, sums[2] if counted else None, counted
 
 
 @contextlib.contextmanager

@@ -8,13 +8,14 @@ from fspop.controller import Assignment
 from fspop.controller.workforce import Outcome, Workforce
 from fspop.errors import FspopError
 from fspop.experiment import Experiment
-from fspop.objectives import goal_of
 from fspop.paths import RunPaths
 from fspop.records import Manifest
 from fspop.storage.crash import reach
-from fspop.training.saver import Saver
+from fspop.training.ranked_saver import make_saver
+from fspop.training.ranks import ALONE, Ranks
 from fspop.worker.cache import CheckpointCache
 from fspop.worker.cleanup import delete_retired
+from fspop.worker.opening import opener
 from fspop.worker.scalars import Charts
 from fspop.worker.session import Draft, Session
 from fspop.worker.signals import StopRequest
@@ -42,18 +43,26 @@ class Attempt:
         data: str | None,
         device: str,
         cache: CheckpointCache | None = None,
+        ranks: Ranks = ALONE,
     ):
         self._paths = paths
         self._manifest = manifest
-        self._experiment = experiment
         self._workforce = workforce
         self._signs = signs
         self._stop = stop
-        self._data = data
-        self._device = device
-        self._cache = cache
+        self._ranks = ranks
         self._charts = Charts(paths, manifest.tensorboard, workforce.process.incarnation)
-        self._saver = Saver()
+        self._saver = make_saver(ranks)
+        self._open_session = opener(
+            paths,
+            manifest,
+            experiment,
+            self._saver,
+            data=data,
+            device=device,
+            ranks=ranks,
+            cache=cache,
+        )
         self._session: Session | None = None
         self._draft: Draft | None = None
         self._following: Assignment | None = None
@@ -95,6 +104,7 @@ class Attempt:
     def drop(self) -> None:
         """Forgets the live task, and a report that was not committed."""
         if self._draft is not None:
+            self._ranks.tell("drop")
             with contextlib.suppress(FspopError):
                 self._saver.wait()
         self._draft = None
@@ -113,20 +123,7 @@ class Attempt:
             return self._session
         self._end_session()
         self._signs.show("restoring", held.member, held.generation_id, held.step)
-        self._session = Session(
-            self._paths,
-            self._experiment.task,
-            held,
-            self._saver,
-            seed=self._manifest.seed,
-            device=self._device,
-            data=self._data,
-            threads=self._manifest.threads,
-            total_steps=held.total_steps or self._manifest.total_steps,
-            metric=self._manifest.metric,
-            cache=self._cache,
-            needed=goal_of(self._manifest).needed,
-        )
+        self._session = self._open_session(held)
         where = held.checkpoint.point if held.checkpoint else None
         source = f"{where.generation} at step {where.step}" if where else "fresh parameters"
         log.info("training %s from %s with %s", held.generation_id, source, held.hparams)

@@ -56,13 +56,13 @@ class CheckpointCache:
 
     @contextlib.contextmanager
     def opened(
-        self, folder: Path, digest: str, size_bytes: int, map_location: Any
+        self, folder: Path, digest: str, size_bytes: int, map_location: Any, *ranks: Any
     ) -> Iterator[dict[str, Any]]:
-        """As `mapped_checkpoint(folder, digest, map_location)`, from the copy here where possible;
-        else a copy is made first.
+        """As `mapped_checkpoint(folder, digest, map_location, *ranks)`, from the copy here where
+        possible; else a copy is made first.
         """
         with contextlib.ExitStack() as stack:
-            yield self._enter(stack, folder, digest, size_bytes, map_location)
+            yield self._enter(stack, folder, digest, size_bytes, map_location, *ranks)
 
     def _enter(
         self,
@@ -70,16 +70,16 @@ class CheckpointCache:
         folder: Path,
         digest: str,
         size_bytes: int,
-        map_location: Any,
+        *how: Any,
     ) -> dict[str, Any]:
         copy = self.folder / digest.replace(":", "-")
         if digest and size_bytes >= WORTH_BYTES and self._has(copy, folder, digest, size_bytes):
             try:
-                return stack.enter_context(mapped_checkpoint(copy, digest, map_location))
+                return stack.enter_context(mapped_checkpoint(copy, digest, *how))
             except FspopError as error:
                 log.warning("the copy is dropped: %s", error)
                 shutil.rmtree(copy, ignore_errors=True)
-        return stack.enter_context(mapped_checkpoint(folder, digest or None, map_location))
+        return stack.enter_context(mapped_checkpoint(folder, digest or None, *how))
 
     def _has(self, copy: Path, folder: Path, digest: str, size_bytes: int) -> bool:
         """Whether the copy is there, perhaps only now."""

@@ -9,17 +9,19 @@ from fspop.controller import Assignment, PopulationController
 from fspop.controller.liveness import Liveness, this_process
 from fspop.controller.text import describe_error
 from fspop.controller.workforce import Workforce
-from fspop.errors import Damaged, Fenced, FspopError, TaskError
+from fspop.errors import Damaged, Fenced, FspopError, RankLost, TaskError, TryLater
 from fspop.experiment import Experiment
 from fspop.experiment_code import Names, load_run_experiment
 from fspop.paths import RunPaths
 from fspop.records import Manifest, State, check_id
 from fspop.storage import check_writable, read_manifest
 from fspop.storage.crash import reach
+from fspop.training.ranks import ALONE, Ranks
 from fspop.worker import environment
 from fspop.worker.attempt import Attempt
 from fspop.worker.cache import CheckpointCache
 from fspop.worker.cleanup import sweep
+from fspop.worker.follower import SharedStop, follow
 from fspop.worker.heartbeat import Pulse
 from fspop.worker.joining import join
 from fspop.worker.notify import notify
@@ -27,6 +29,7 @@ from fspop.worker.session import checkpoint_folder, opened_checkpoint
 from fspop.worker.signals import StopRequest
 from fspop.worker.signs import Signs
 from fspop.worker.space import with_space
+from fspop.worker.torchrun import check_alike, find_ranks, ignored, part
 
 log = logging.getLogger("fspop.worker")
 
@@ -56,17 +59,38 @@ def run_worker(
     environment.limit_threads(manifest.threads)
     experiment = load_run_experiment(paths, manifest)
     environment.limit_threads(manifest.threads)
-    device = environment.choose_device(device, worker_id)
-    stop = StopRequest()
+    ranks, device = find_ranks(device, worker_id, manifest.stall_timeout_s)
+    check_alike(ranks, worker_id, manifest.run, str(root))
+    stop = SharedStop(ranks)
     stop.install()
-    _log_to_stdout(worker_id)
-    return Daemon(paths, manifest, experiment, worker_id, data, device, stop, cache).run()
+    _log_to_stdout(worker_id, ranks)
+    if ranks.rank > 0:
+        return follow(
+            paths, manifest, experiment, stop, data=data, device=device, ranks=ranks, cache=cache
+        )
+    code = Daemon(
+        paths,
+        manifest,
+        experiment,
+        worker_id,
+        stop,
+        data=data,
+        device=device,
+        ranks=ranks,
+        cache=cache,
+    ).run()
+    ranks.tell("end")
+    part(ranks)
+    return code
 
 
-def _log_to_stdout(worker_id: str) -> None:
-    form = f"%(asctime)s worker {worker_id}: %(levelname)s %(message)s"
+def _log_to_stdout(worker_id: str, ranks: Ranks) -> None:
+    which = f" rank {ranks.rank}" if ranks.world_size > 1 else ""
+    form = f"%(asctime)s worker {worker_id}{which}: %(levelname)s %(message)s"
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format=form, force=True)
     logging.getLogger("filelock").setLevel(logging.WARNING)
+    if others := ignored():
+        log.warning("%s", others)
 
 
 class Daemon:
@@ -78,12 +102,15 @@ class Daemon:
         manifest: Manifest,
         experiment: Experiment,
         worker_id: str,
+        stop: StopRequest,
+        *,
         data: str | None,
         device: str,
-        stop: StopRequest,
         cache: CheckpointCache | None = None,
+        ranks: Ranks = ALONE,
     ):
         self._paths = paths
+        self._ranks = ranks
         self._manifest = manifest
         self._device = device
         self._stop = stop
@@ -108,6 +135,7 @@ class Daemon:
             data=data,
             device=device,
             cache=cache,
+            ranks=ranks,
         )
 
     def run(self) -> int:
@@ -120,6 +148,10 @@ class Daemon:
             self._announce()
             self._work()
             with_space(self._workforce.leave, self._signs, self._stop)
+        except RankLost:
+            with contextlib.suppress(FspopError):
+                self._workforce.die()
+            raise
         except FspopError:
             with contextlib.suppress(FspopError):
                 self._workforce.leave()
@@ -191,6 +223,7 @@ class Daemon:
             log.warning("%s", error)
         except TaskError as error:
             self._fail(held, error.__cause__ or error)
+            self._check_in_step(error)
         except Damaged as error:
             if self._paths.checkpoints not in Path(error.attributes["path"]).parents:
                 raise
@@ -200,6 +233,11 @@ class Daemon:
             self._fail(held, error)
         self._attempt.drop()
         return None
+
+    def _check_in_step(self, error: TaskError) -> None:
+        """Where the ranks lost each other over it, only starting all of them again can help."""
+        if self._ranks.is_broken:
+            raise TryLater(f"{error.message}; the ranks of this worker have to be started again")
 
     def _fail(self, held: Assignment, error: BaseException) -> None:
         line, trace = describe_error(error)
@@ -254,6 +292,8 @@ class Daemon:
         try:
             self._attempt.save(held)
             self._workforce.release(held)
+        except RankLost:
+            raise
         except (FspopError, OSError) as error:
             log.error("stopping without a checkpoint: %s", error)
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from fspop.controller.assignment import Assignment
 from fspop.controller.score import read_score
-from fspop.errors import TaskError, TaskRaised
+from fspop.errors import ConfigurationError, RankLost, TaskError, TaskRaised
 from fspop.paths import RunPaths
 from fspop.records import Checkpoint, Reported, parse_generation_id
 from fspop.seeds import derive_seed
@@ -21,6 +21,8 @@ from fspop.storage.crash import reach
 from fspop.training import random_state
 from fspop.training.checkpoint import mapped_checkpoint
 from fspop.training.in_effect import check_in_effect
+from fspop.training.ranked_reading import Live
+from fspop.training.ranks import ALONE, Ranks
 from fspop.training.saver import Saver
 from fspop.training.task import Context, Task
 from fspop.worker.cache import CheckpointCache
@@ -38,7 +40,7 @@ def user_code(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except TaskError:
+    except (TaskError, RankLost):
         raise
     except (Exception, SystemExit) as error:
         raise TaskRaised(f"{doing}: {type(error).__name__}: {error}") from error
@@ -50,15 +52,20 @@ def checkpoint_folder(paths: RunPaths, checkpoint: Checkpoint) -> Path:
 
 
 def opened_checkpoint(
-    paths: RunPaths, checkpoint: Checkpoint, device: str, cache: CheckpointCache | None = None
+    paths: RunPaths,
+    checkpoint: Checkpoint,
+    device: str,
+    cache: CheckpointCache | None = None,
+    ranks: Ranks = ALONE,
+    live: Live | None = None,
 ) -> AbstractContextManager[dict[str, Any]]:
     """The verified content of a checkpoint on record, in the pages of its file, or of a copy in
     `cache`, for as long as the block runs. Raises Damaged, StorageUnavailable.
     """
     folder, digest = checkpoint_folder(paths, checkpoint), checkpoint.digest
     if cache is not None:
-        return cache.opened(folder, digest, checkpoint.size_bytes, device)
-    return mapped_checkpoint(folder, digest or None, device)
+        return cache.opened(folder, digest, checkpoint.size_bytes, device, ranks, live)
+    return mapped_checkpoint(folder, digest or None, device, ranks, live)
 
 
 class Draft(NamedTuple):
@@ -86,11 +93,12 @@ class Session:
         threads: int = 1,
         total_steps: int | None = None,
         metric: str | None = None,
+        ranks: Ranks = ALONE,
         cache: CheckpointCache | None = None,
         needed: Sequence[str] = (),
     ):
         self._paths = paths
-        self._cache = cache
+        self._ranks, self._cache = ranks, cache
         self._saver = saver
         self._metric, self._needed = metric, needed
         self._device = device
@@ -102,9 +110,6 @@ class Session:
         parsed = parse_generation_id(held.generation_id)
         assert parsed is not None
         self._seeds = (seed, *parsed)
-        random_state.seed_all(derive_seed(*self._seeds, "construct"))  # it may draw weights already
-        with user_code("constructing the task"):
-            self._task = make_task()
         context = Context(
             member=held.member,
             generation=held.generation_id,
@@ -115,16 +120,20 @@ class Session:
             device=device,
             data=data,
             threads=threads,
+            rank=ranks.rank,
+            world_size=ranks.world_size,
+            local_rank=ranks.local_rank,
         )
+        ranks.tell("begin", held)
         try:
-            self._begin(context)
+            ranks.each(lambda: self._begin(make_task, context))
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """Ends the task, where it has something to end; what that raises is only logged."""
-        close = getattr(self._task, "close", None)
+        close = getattr(getattr(self, "_task", None), "close", None)
         try:
             with user_code("close"):
                 if callable(close):
@@ -132,14 +141,19 @@ class Session:
         except TaskError as error:
             log.warning("%s: %s", self.held.generation_id, error)
 
-    def _begin(self, context: Context) -> None:
+    def _begin(self, make_task: Callable[[], Task], context: Context) -> None:
         """Sets up, restores, then applies the hparams over whatever the checkpoint brought back."""
+        random_state.seed_all(derive_seed(*self._seeds, "construct"))  # it may draw weights already
+        with user_code("constructing the task"):
+            self._task = make_task()
+        check_takes_ranks(self._task, self._ranks)
         random_state.seed_all(derive_seed(*self._seeds, "setup"))
         with user_code("setup"):
             self._task.setup(context)
         random = self._restore()
         apply_hparams(self._task, copy.deepcopy(self.held.hparams))
-        random_state.seed_all(derive_seed(*self._seeds, "train"))
+        own = [self._ranks.rank] if self._ranks.rank else []  # other dropout on other data
+        random_state.seed_all(derive_seed(*self._seeds, "train", *own))
         if random is not None:
             random_state.restore(random, self._device)
         self._random = random_state.capture(self._device)
@@ -152,11 +166,13 @@ class Session:
         """
         if self.held.checkpoint is None:
             return None
-        checkpoint, device = self.held.checkpoint, self._device
-        with opened_checkpoint(self._paths, checkpoint, device, self._cache) as loaded:
+        checkpoint, device, live = self.held.checkpoint, self._device, self._task.state_dict
+        with opened_checkpoint(
+            self._paths, checkpoint, device, self._cache, self._ranks, live
+        ) as loaded:
             with user_code("load_state_dict"):
                 self._task.load_state_dict(loaded["task"])
-            random: dict[str, Any] = loaded["random"]
+            random: dict[str, Any] | None = loaded["random"]
         return random if self.held.resumes else None
 
     def carries_on(self, held: Assignment) -> bool:
@@ -185,17 +201,34 @@ class Session:
     def _stretch_steps(self) -> int:
         return max(1, int(STRETCH_S * self.steps_per_s))
 
+    def follow(self, n_steps: int) -> None:
+        """What the other ranks do while the first one trains a stretch."""
+        random_state.restore(self._random, self._device)
+        self._stretch(n_steps)
+        self._random = random_state.capture(self._device)
+
     def _stretch(self, n_steps: int) -> None:
         begun_s = time.perf_counter()
-        with user_code("train"):
-            self._task.train(n_steps)
+        self._ranks.tell("stretch", n_steps)
+        self._ranks.each(lambda: self._train(n_steps))
         elapsed_s = time.perf_counter() - begun_s
         self.step += n_steps
         self.train_s += elapsed_s
         self.steps_per_s = n_steps / max(elapsed_s, 1e-6)
 
+    def _train(self, n_steps: int) -> None:
+        with user_code("train"):
+            self._task.train(n_steps)
+
     def evaluate(self) -> dict[str, Any]:
-        """The fields of a report that an evaluation gives: value, metrics, diverged."""
+        """The fields of a report that an evaluation gives: value, metrics, diverged.
+
+        All ranks evaluate; what the first one got counts.
+        """
+        self._ranks.tell("evaluate")
+        return self._ranks.each(self._evaluate)[0]
+
+    def _evaluate(self) -> dict[str, Any]:
         random_state.restore(self._random, self._device)
         with user_code("evaluate"):
             result = self._task.evaluate()
@@ -226,17 +259,28 @@ class Session:
         """Begins to save this moment; training may go on while it is written. Raises TaskError."""
         generation, term = self.held.generation_id, self.held.term
         folder = self._paths.checkpoint(generation, self.step, term)
-        with user_code("state_dict"):
-            state = {"task": self._task.state_dict(), "random": self._random}
-            self._saver.begin(folder, state)
+        self._ranks.tell("draft", folder)
+        scalars = self.save(folder)
         params = self._paths.relative(folder)
         checkpoint = Checkpoint(generation, self.step, params=params, term=term)
-        return Draft(checkpoint, round(self.train_s, 6), score, self._scalars())
+        return Draft(checkpoint, round(self.train_s, 6), score, scalars)
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Begins to save this rank's part of the checkpoint `folder`; returns the scalars."""
+        with user_code("state_dict"):
+            state, scalars = self._ranks.together(self._moment)
+            self._saver.begin(folder, state)
+        return scalars
+
+    def _moment(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        with user_code("state_dict"):
+            return {"task": self._task.state_dict(), "random": self._random}, self._scalars()
 
     def complete(self, draft: Draft) -> Reported:
         """What to record, once the checkpoint is durable. Raises DiskFull (then call again) and
         others.
         """
+        self._ranks.tell("complete")
         saved = self._saver.wait()
         reach("worker.saved")
         size, digest = saved.size_bytes, saved.digest
@@ -247,6 +291,17 @@ class Session:
             checkpoint=self.saved,
             train_s=draft.train_s,
             **draft.score,
+        )
+
+
+def check_takes_ranks(task: Any, ranks: Ranks) -> None:
+    """Raises ConfigurationError where several ranks would train a task that knows of none."""
+    if ranks.world_size > 1 and not getattr(task, "distributed", False):
+        name = type(task).__name__
+        raise ConfigurationError(
+            f"{name}: {ranks.world_size} ranks were started for one member, but {name} does not "
+            "say that it can be trained so; see docs/distributed.md and set distributed = True in "
+            "it, or start one process a worker"
         )
 
 
