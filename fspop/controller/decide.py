@@ -98,15 +98,15 @@ def _member_view(member: Member) -> MemberView:
 
 def report_ops(state: State, rules: Rules, report: Reported) -> list[AnyOp]:
     """The report, what the mutator decides because of it, who finished, and what may be retired."""
-    ops: list[AnyOp] = [report]
-    after = apply(state, ops, state.updated_at)
+    after = apply(state, [report], state.updated_at)
+    decisions: list[AnyOp] = []
     member = next((m for m in state.members if m.generation.id == report.generation), None)
     if member is not None and not report.registered:
         evaluation = Evaluation(
             report.generation, report.step, report.value, report.metrics, report.diverged
         )
-        ops += mutator_ops(after, rules, member.index, evaluation)
-    return with_consequences(state, rules, ops)
+        decisions = mutator_ops(after, rules, member.index, evaluation)
+    return [report, *with_consequences(after, rules, decisions)]
 
 
 def with_consequences(state: State, rules: Rules, ops: list[AnyOp]) -> list[AnyOp]:

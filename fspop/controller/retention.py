@@ -17,9 +17,10 @@ def retirable(
     front = {best.checkpoint.point for best in state.front if best.checkpoint}
     needed = set(wanted) | _resumed_from(state) | {p for p in _leaders(state)[:1]} | front
     spare = [p for p in [*_fallbacks(state), *_leaders(state)[:0:-1]] if p not in needed]
-    over = _size(state, needed | set(spare)) - (budget_bytes or 0)
-    while budget_bytes is not None and over > 0 and spare:
-        over -= _size(state, {spare.pop(0)})
+    if budget_bytes is not None:
+        over = _size(state, needed | set(spare)) - budget_bytes
+        while over > 0 and spare:
+            over -= _size(state, {spare.pop(0)})
     keep = needed | set(spare)
     return [c for c in state.kept if c.point not in keep]
 
