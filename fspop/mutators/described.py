@@ -7,6 +7,7 @@ from typing import Any
 
 from fspop.errors import FspopError, InvalidSetting
 from fspop.mutators.base import Mutator, as_data
+from fspop.records import encode_json
 
 Find = Callable[[str], Any]
 """Gives what the experiment's code calls by the path "module:name"; raises InvalidSetting."""
@@ -89,8 +90,8 @@ def _is_rule(data: Any) -> bool:
 
 
 def _built(data: Any, original: Any, sources: Sources) -> Any:
-    if original is not None and told(original) == data:
-        return original
+    if original is not None and encode_json(told(original)) == encode_json(data):
+        return original  # to the letter: 20 is not 20.0
     if isinstance(data, Mapping) and set(data) == {"function"}:
         return sources.function(str(data["function"]))
     if not _is_rule(data):

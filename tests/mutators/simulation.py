@@ -41,7 +41,11 @@ def turn(p, problem, member, limit, saw=None, spoil=None, restarted=False):
         None if bad else done.value,
         bad,
         params=done.params,
-        metrics={"curve": done.curve, **getattr(problem, "metrics", lambda done: {})(done)},
+        metrics={
+            "curve": done.curve,
+            "epoch": stop / 12,
+            **getattr(problem, "metrics", lambda done: {})(done),
+        },
         train_s=float(stop - generation.start_step),
     )
     return True
