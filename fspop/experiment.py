@@ -89,6 +89,8 @@ class Experiment:
             object.__setattr__(self, "space", Space(self.space))
         self._check_population()
         self.mutator.check(self.members, self.domains)
+        if self.initial_population is not None:
+            self.mutator.rehearse(self.first_hparams()[0], self.domains)
 
     def _check_goal(self) -> None:
         _check_int("front_size", self.front_size, 2, 1000)

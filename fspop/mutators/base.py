@@ -137,6 +137,11 @@ class Mutator:
         init.
         """
 
+    def rehearse(self, hparams: Any, space: Space | None) -> None:
+        """Raises InvalidSetting where a function of the user's fails on a member's first hparams;
+        called at init.
+        """
+
     @property
     def name(self) -> str:
         """How run.json and status call it."""

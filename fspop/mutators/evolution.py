@@ -20,6 +20,7 @@ from fspop.mutators.explore import (
     check_explore,
     check_space,
     explore,
+    rehearse_explore,
 )
 from fspop.mutators.ranking import rank
 from fspop.mutators.rounds import Rounds, check_patience
@@ -101,6 +102,10 @@ class Evolution(Mutator):
                 f"{self.name}.elite: got {self.elite}, but only {competing} members compete; "
                 "give less, or nobody is ever replaced"
             )
+
+    def rehearse(self, hparams: Any, space: Space | None) -> None:
+        """Raises InvalidSetting where the function to explore with fails on `hparams`."""
+        rehearse_explore(self.explore, f"{self.name}.explore", hparams, space)
 
     def init(self) -> MutatorState:
         """Nothing known of any member; `archive` are the best checkpoints so far, where wanted."""

@@ -203,6 +203,18 @@ def _try(rule: MutateFn, where: str, space: Space) -> None:
         ) from error
 
 
+def rehearse_explore(rule: Explore, where: str, hparams: Any, space: Space | None) -> None:
+    """Raises InvalidSetting where a user's function fails on `hparams`."""
+    if isinstance(rule, ExploreRule):
+        return
+    try:
+        explore(rule, hparams, space, random.Random(0))
+    except Exception as error:  # user code: it may raise anything
+        raise InvalidSetting(
+            f"{where}: {_name(rule)} fails on the first hparams: {type(error).__name__}: {error}"
+        ) from error
+
+
 def _names(hparams: Any, prefix: str = "") -> set[str]:
     """The dotted names of all keys."""
     if not isinstance(hparams, Mapping):

@@ -3,12 +3,20 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fspop.errors import InvalidSetting
 from fspop.mutators.base import Decision, Mutator, MutatorState, View
 from fspop.mutators.checks import check_count
 from fspop.mutators.exploit import check_fraction
-from fspop.mutators.explore import Explore, Perturb, check_explore, check_space, explore
+from fspop.mutators.explore import (
+    Explore,
+    Perturb,
+    check_explore,
+    check_space,
+    explore,
+    rehearse_explore,
+)
 from fspop.mutators.fire_curves import best_score_difference, overlap, p_above, smoothed
 from fspop.mutators.fire_memory import numbers, with_scores
 from fspop.mutators.ranking import rank
@@ -79,6 +87,10 @@ class FIRE(Mutator):
                 f"FIRE.sizes: got {self.sizes}, together {sum(self.sizes)}, for a population of "
                 f"{n_members}; give as many members as the sizes add up to"
             )
+
+    def rehearse(self, hparams: Any, space: Space | None) -> None:
+        """Raises InvalidSetting where the function to explore with fails on `hparams`."""
+        rehearse_explore(self.explore, f"{self.name}.explore", hparams, space)
 
     def init(self) -> MutatorState:
         """No round yet.

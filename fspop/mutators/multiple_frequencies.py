@@ -2,13 +2,20 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fspop.errors import InvalidSetting
 from fspop.mutators.base import Decision, MemberView, Mutator, MutatorState, View
 from fspop.mutators.checks import check_count
 from fspop.mutators.clocks import check_interval
-from fspop.mutators.explore import Explore, Perturb, check_explore, check_space, explore
+from fspop.mutators.explore import (
+    Explore,
+    Perturb,
+    check_explore,
+    check_space,
+    explore,
+    rehearse_explore,
+)
 from fspop.mutators.ranking import rank
 from fspop.mutators.rounds import Rounds, check_patience
 from fspop.records import Point
@@ -79,6 +86,10 @@ class MultipleFrequencies(Mutator):
                 f"{self.name}: got a population of {n_members}; with {len(self.frequencies)} "
                 f"frequencies give a multiple of {each}, e.g. {(n_members // each + 1) * each}"
             )
+
+    def rehearse(self, hparams: Any, space: Space | None) -> None:
+        """Raises InvalidSetting where the function to explore with fails on `hparams`."""
+        rehearse_explore(self.explore, f"{self.name}.explore", hparams, space)
 
     def init(self) -> MutatorState:
         """No round yet; `size` is how many members a sub-population has, once they are seen."""

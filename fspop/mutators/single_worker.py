@@ -13,7 +13,7 @@ from fspop.mutators.checks import check_count
 from fspop.mutators.explore import CONDITIONAL_TRIES, usable
 from fspop.mutators.ranking import rank
 from fspop.objectives import Goal, Score
-from fspop.records import Checkpoint, Point
+from fspop.records import Checkpoint, Point, check_plain
 from fspop.seeds import Rng
 from fspop.space import Space
 
@@ -63,6 +63,18 @@ class SingleWorkerExplore(Mutator):
         except Exception as error:  # user code: it may raise anything
             raise InvalidSetting(
                 "SingleWorkerExplore.mutate_fn: it fails on hparams of the space: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def rehearse(self, hparams: Any, space: Space | None) -> None:
+        """Raises InvalidSetting where the function fails on `hparams`."""
+        try:
+            for direction in BRANCHES[1:]:
+                result = self.mutate_fn(check_plain(hparams, "hparams"), direction, 0)
+                usable(self.mutate_fn, result, hparams, space, random.Random(0))
+        except Exception as error:  # user code: it may raise anything
+            raise InvalidSetting(
+                "SingleWorkerExplore.mutate_fn: it fails on the first hparams: "
                 f"{type(error).__name__}: {error}"
             ) from error
 

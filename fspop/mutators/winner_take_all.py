@@ -1,11 +1,19 @@
 """Winner takes all: in rounds, the best member's weights go to all others, hparams mutated."""
 
 import dataclasses
+from typing import Any
 
 from fspop.errors import InvalidSetting
 from fspop.mutators.base import Decision, MemberView, MutateFn, Mutator, MutatorState, View
 from fspop.mutators.checks import check_count, check_flag, check_seconds
-from fspop.mutators.explore import ExploreRule, Perturb, check_explore, check_space, explore
+from fspop.mutators.explore import (
+    ExploreRule,
+    Perturb,
+    check_explore,
+    check_space,
+    explore,
+    rehearse_explore,
+)
 from fspop.mutators.ranking import mean_score, rank
 from fspop.mutators.rounds import Rounds
 from fspop.objectives import Score
@@ -74,6 +82,10 @@ class WinnerTakeAllGenetic(Mutator):
             return Rounds(self.steps_per_exploit)
         assert self.seconds_per_exploit is not None
         return Rounds(self.seconds_per_exploit, "seconds")
+
+    def rehearse(self, hparams: Any, space: Space | None) -> None:
+        """Raises InvalidSetting where the function to explore with fails on `hparams`."""
+        rehearse_explore(self._rule, f"{self.name}.mutate_fn", hparams, space)
 
     def init(self) -> MutatorState:
         """No round yet: its members are fixed at the first report."""
