@@ -101,7 +101,8 @@ def test_every_verb_is_in_the_pages(verb):
 
 
 @pytest.mark.parametrize(
-    "page", ["concepts", "tasks", "integrations", "controller", "results", "operating"]
+    "page",
+    ["concepts", "tasks", "integrations", "mutators", "controller", "results", "operating"],
 )
 def test_the_readme_leads_to_every_page(page):
     assert f"(docs/{page}.md)" in (ROOT / "README.md").read_text()
