@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler
 
 from fspop.errors import HparamsNotApplied
 
@@ -49,7 +49,8 @@ class ScheduledRate:
 
     def get(self) -> Any:
         """The peak while the group follows its schedulers, else what it does instead."""
-        said = [_plain(each._last_lr[self.index]) for each in self._outer() if _has_said(each)]
+        last = [getattr(each, "_last_lr", None) for each in self._outer()]
+        said = [_plain(rates[self.index]) for rates in last if rates]
         actual = _plain(self.group["lr"])
         follows = not said or any(math.isclose(actual, one, rel_tol=1e-6) for one in said)
         return self._peak() if follows else actual
@@ -115,7 +116,3 @@ def _scaled(value: Any, ratio: float) -> Any:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, torch.Tensor) else value
-
-
-def _has_said(scheduler: LRScheduler) -> bool:
-    return hasattr(scheduler, "_last_lr") and not isinstance(scheduler, ReduceLROnPlateau)

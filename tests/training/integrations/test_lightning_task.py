@@ -3,6 +3,7 @@ import sys
 
 import pytest
 import torch
+from torch.optim import lr_scheduler as lrs
 from torch.utils.data import DataLoader
 
 from fspop.errors import ConfigurationError, HparamsNotApplied, InvalidSetting, TaskError
@@ -196,3 +197,31 @@ def test_a_momentum_that_a_schedule_sets_at_each_step_cannot_be_an_hparam(lit):
             pass
     with begun(Member, {"learning_rate": 0.3}) as task:
         assert task.trainer.optimizers[0].param_groups[0]["max_lr"] == 0.3
+
+
+def test_what_happens_at_the_ends_of_epochs_happens_in_a_restored_one_too(lit, tmp_path):
+    class Stepwise(lit.Lit):
+        def configure_optimizers(self):
+            optimizer = torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9)
+            plateau = lrs.ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=1e9)
+            schedules = [
+                lrs.StepLR(optimizer, 1, 0.5),
+                {"scheduler": plateau, "monitor": "val_loss"},
+            ]
+            return [optimizer], schedules
+
+    class Member(lit.Member):
+        def build(self, context):
+            data = super().build(context)[1]
+            self.trainer_options = {"accumulate_grad_batches": 4, "check_val_every_n_epoch": 1}
+            return Stepwise(), data
+
+    hparams = {**HPARAMS, "learning_rate": 0.08}
+    assert goes_on_as_if_never_stopped(Member, hparams, tmp_path, before=14, after=8)
+    with begun(Member, hparams) as task:
+        task.train(24)
+        state = copy.deepcopy(task.state_dict())
+    with begun(Member, hparams, state) as task:
+        task.train(6)  # to the end of the epoch, where the last two batches are a step
+        assert task.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.08 / 4**3)
+        assert (task.trainer.current_epoch, task.trainer.global_step) == (3, 9)
