@@ -1,6 +1,7 @@
 """What a user writes: a task, a population, a space and a strategy."""
 
 import dataclasses
+import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,15 +15,20 @@ from fspop.space.checks import is_number
 
 MAX_MEMBERS = 10_000
 
+FirstFn = Callable[[int, random.Random], Any]
+"""The first hparams of a member; its random numbers derive from the run's seed."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """A population to train. All settings are checked here, before anything is written.
 
     task: a class (or function without arguments) that gives a `fspop.training.Task`. members: how
-    many (1 to 10,000). space: the hparams' domains, nested as the hparams are; initial_population:
-    the first hparams instead, one per member, any plain data. mode: whether the metric is best at
-    its "min" or "max". metric: which key of a mapping returned by evaluate() is the score.
+    many (1 to 10,000). space: the hparams' domains, nested as the hparams are, from which the first
+    ones are drawn. initial_population: the first hparams, one per member, or a function of (member,
+    rng) that gives them: within the space, or any plain data where there is none. mode: whether the
+    metric is best at its "min" or "max". metric: which key of a mapping returned by evaluate() is
+    the score.
     objectives: several metrics instead, as {"accuracy": "max", "latency_ms": "min"}; the first one
     is the score where one number is wanted. constraints: limits of metrics, as "latency_ms <= 20".
     ranking: what decides among those of a front, "crowding" or "hypervolume". reference: by
@@ -43,7 +49,7 @@ class Experiment:
     mutator: Mutator
     total_steps: int
     space: Mapping[str, Any] | Space | None = None
-    initial_population: Sequence[Any] | None = None
+    initial_population: Sequence[Any] | FirstFn | None = None
     mode: str = "max"
     metric: str | None = None
     objectives: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -117,29 +123,40 @@ class Experiment:
         return Goal(self.mode, self.objectives, self.constraints, self.ranking, self.reference)
 
     def _check_population(self) -> None:
-        if (self.space is None) == (self.initial_population is None):
-            raise InvalidSetting("Experiment needs exactly one of space and initial_population")
-        if self.initial_population is not None and len(self.initial_population) != self.members:
+        given = self.initial_population
+        if self.space is None and given is None and self.mutator.first_hparams(None) is None:
             raise InvalidSetting(
-                f"Experiment.initial_population: got {len(self.initial_population)} hparams "
+                "Experiment: needs space, initial_population, or both; got neither of them"
+            )
+        if given is not None and not callable(given) and len(given) != self.members:
+            raise InvalidSetting(
+                f"Experiment.initial_population: got {len(given)} hparams "
                 f"for {self.members} members; give one for each"
             )
+        self.first_hparams()
 
     @property
     def domains(self) -> Space | None:
-        """The space, None where hparams come from `initial_population`."""
+        """The space, None where there is none."""
         return self.space if isinstance(self.space, Space) else None
 
     def first_hparams(self) -> list[Any]:
         """The hparams the members begin with, by member; a function of the experiment alone."""
-        if self.initial_population is not None:
-            return [
-                check_plain(h, f"hparams of member {i}")
-                for i, h in enumerate(self.initial_population)
-            ]
-        assert self.domains is not None
         rng = Rng(self.seed, [0] * self.members)
-        return [self.domains.sample(rng.member(i, "initial")) for i in range(self.members)]
+        return [self._first(i, rng.member(i, "initial")) for i in range(self.members)]
+
+    def _first(self, member: int, rng: random.Random) -> Any:
+        given, space = self.initial_population, self.domains
+        if given is None:
+            return self.mutator.first_hparams(None if space is None else space.sample(rng))
+        hparams = given(member, rng) if callable(given) else given[member]
+        plain = check_plain(hparams, f"hparams of member {member}")
+        if space is not None and not space.contains(plain):
+            raise InvalidSetting(
+                f"Experiment.initial_population: member {member} begins with {plain!r}, which is "
+                "not in the space; widen the space, or change these hparams"
+            )
+        return self.mutator.first_hparams(plain)
 
 
 def _check(ok: bool, field: str, value: Any, wanted: str) -> None:

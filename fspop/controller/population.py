@@ -86,6 +86,7 @@ class PopulationController:
         if mode not in ("min", "max"):
             raise InvalidSetting(f'mode: got {mode!r}, but it must be "min" or "max"')
         mutator.check(len(hparams), space)
+        hparams = [mutator.first_hparams(h) for h in hparams]
         goal = Goal(mode, objectives or {}, constraints, ranking)
         manifest = new_manifest(
             hparams,

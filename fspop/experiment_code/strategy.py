@@ -9,6 +9,7 @@ import fspop.mutators
 from fspop.errors import InvalidSetting, UsageError
 from fspop.experiment_code.overrides import with_changes
 from fspop.mutators import ExploreRule, Mutator, SingleWorkerExplore
+from fspop.mutators.by_name import mutator_names
 from fspop.mutators.described import Find, construct, told
 
 SAME = {"explore": "mutate_fn", "mutate_fn": "explore"}
@@ -33,18 +34,13 @@ def _strategy(name: Any, find: Find | None) -> type[Mutator]:
     found = _named(name, find) if isinstance(name, str) else None
     if isinstance(found, type) and issubclass(found, Mutator) and found is not Mutator:
         return found
-    strategies = [n for n in fspop.mutators.__all__ if _is_strategy(n)]
+    strategies = mutator_names()
     near = difflib.get_close_matches(str(name), strategies, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise UsageError(
         f"mutator: got {name!r}{hint} (there are {', '.join(strategies)}, and classes of the "
         "experiment's code by their name)"
     )
-
-
-def _is_strategy(name: str) -> bool:
-    found = getattr(fspop.mutators, name)
-    return isinstance(found, type) and issubclass(found, Mutator) and found is not Mutator
 
 
 def _another(

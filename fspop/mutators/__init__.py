@@ -12,7 +12,9 @@ from fspop.mutators.multiple_frequencies import MultipleFrequencies
 from fspop.mutators.natural_selection import Bands, NaturalSelection
 from fspop.mutators.pb2 import PB2
 from fspop.mutators.population_based import PopulationBased, PopulationStrategy
+from fspop.mutators.random_search import RandomSearch
 from fspop.mutators.ranking import rank, unranked
+from fspop.mutators.replay import Replay
 from fspop.mutators.single_worker import SingleWorkerExplore
 from fspop.mutators.tournament import BinaryTournament, Tournament
 from fspop.mutators.truncation import TruncationSelection
@@ -41,6 +43,8 @@ __all__ = [
     "Perturb",
     "PopulationBased",
     "PopulationStrategy",
+    "RandomSearch",
+    "Replay",
     "SingleWorkerExplore",
     "Standing",
     "Tournament",

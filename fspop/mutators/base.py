@@ -132,6 +132,10 @@ class Mutator:
         """Checkpoints that must not be deleted beyond what the members themselves still need."""
         return []
 
+    def first_hparams(self, given: Any) -> Any:
+        """What a member begins with where the experiment gives `given` (None: nothing)."""
+        return given
+
     def check(self, n_members: int, space: Space | None) -> None:
         """Raises InvalidSetting where the strategy cannot work with this population; called at
         init.

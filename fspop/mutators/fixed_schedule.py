@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from fspop.errors import InvalidSetting
 from fspop.mutators.base import Decision, Mutator, MutatorState, View
@@ -24,9 +24,15 @@ class FixedSchedule(Mutator):
     """
 
     schedule: Schedule
+    begun: ClassVar = -1  # the key whose hparams members begin with; -1: none
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "schedule", _read(self.schedule))
+        object.__setattr__(self, "schedule", _read(self.schedule, f"{self.name}.schedule"))
+
+    @property
+    def pairs(self) -> tuple[tuple[int, Any], ...]:
+        """The schedule, ascending."""
+        return cast(tuple[tuple[int, Any], ...], self.schedule)  # as __post_init__ left it
 
     def init(self) -> MutatorState:
         """No key is used yet; `used` holds the last one by member."""
@@ -63,14 +69,12 @@ class FixedSchedule(Mutator):
         return next((key for key, _ in self._ahead(state, member) if key > step), None)
 
     def _ahead(self, state: MutatorState, member: int) -> list[tuple[int, Any]]:
-        used = state["used"].get(str(member), -1)
-        pairs = cast(tuple[tuple[int, Any], ...], self.schedule)  # as __post_init__ left them
-        return [(key, hparams) for key, hparams in pairs if key > used]
+        used = state["used"].get(str(member), self.begun)
+        return [(key, hparams) for key, hparams in self.pairs if key > used]
 
 
-def _read(schedule: Any) -> tuple[tuple[int, Any], ...]:
+def _read(schedule: Any, where: str) -> tuple[tuple[int, Any], ...]:
     """The schedule as ascending pairs."""
-    where = "FixedSchedule.schedule"
     pairs = list(schedule.items()) if isinstance(schedule, Mapping) else schedule
     if not isinstance(pairs, list | tuple) or not pairs:
         raise InvalidSetting(f"{where}: got {schedule!r}; give {{step: hparams}} with a first step")

@@ -23,13 +23,18 @@ class Problem(ABC):
     """A published toy problem. All of them are maximised.
 
     `round_steps` are the steps between reports, after which strategies decide; `total_steps` where
-    a member finishes.
+    a member finishes. `solved`: the score above which it is solved, where the result is how soon
+    that is; None where the result is the score at the end.
+
+    Training is a function of what it is given, and training in one go or in several gives the same,
+    so that a problem may be trained in memory and by processes that are killed on the way.
     """
 
     members: ClassVar[int]
     round_steps: ClassVar[int]
     total_steps: ClassVar[int]
     space: ClassVar[Space]
+    solved: ClassVar[float | None] = None
 
     def first_hparams(self, member: int, rng: random.Random) -> Any:
         """What member number `member` begins with."""
@@ -40,5 +45,13 @@ class Problem(ABC):
         """The params a member begins with."""
 
     @abstractmethod
-    def train(self, params: Any, hparams: Any, n_steps: int, rng: random.Random) -> Trained:
-        """`n_steps` of training; `params` are not modified."""
+    def train(self, params: Any, hparams: Any, n_steps: int, seed: int) -> Trained:
+        """`n_steps` of training; `params` are not modified.
+
+        `seed` belongs to the generation: noise derives from it and from how far `params` are. No
+        steps give the score of `params` as they are, and no curve.
+        """
+
+    def metrics(self, done: Trained) -> dict[str, float]:
+        """Further metrics to report; here none."""
+        return {}

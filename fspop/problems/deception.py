@@ -26,21 +26,28 @@ class Plain(Problem):
         return {"h": rng.uniform(0.9, 1.1)}
 
     def begin(self, member: int) -> Any:
-        """Theta, and the h of all rounds so far."""
-        return {"theta": 0.9, "past": []}
+        """Theta, the h of all rounds so far, and how many steps of the last one are done."""
+        return {"theta": 0.9, "past": [], "done": self.round_steps}
 
-    def train(self, params: Any, hparams: Any, n_steps: int, rng: random.Random) -> Trained:
+    def train(self, params: Any, hparams: Any, n_steps: int, seed: int) -> Trained:
         """Shrinks theta at a speed that depends on h, and on its past where that counts."""
-        theta, past, curve = params["theta"], [*params["past"], hparams["h"]], []
-        speed = RATE * self.pull(past)
-        for _ in range(n_steps):
-            curve.append(1.2 - theta * theta)
-            theta -= speed * theta
-        return Trained({"theta": theta, "past": past}, curve[-1], curve)
+        theta, past, done = params["theta"], list(params["past"]), params["done"]
+        curve: list[float] = []
+        while len(curve) < n_steps:
+            if done == self.round_steps:
+                past, done = [*past, hparams["h"]], 0
+            stretch = min(self.round_steps - done, n_steps - len(curve))
+            speed = RATE * self.pull(hparams["h"], past)
+            for _ in range(stretch):
+                curve.append(1.2 - theta * theta)
+                theta -= speed * theta
+            done += stretch
+        value = curve[-1] if curve else 1.2 - theta * theta
+        return Trained({"theta": theta, "past": past, "done": done}, value, curve)
 
-    def pull(self, past: list[float]) -> float:
-        """How fast theta shrinks; the last of `past` is the present h."""
-        return 2 - past[-1]
+    def pull(self, h: float, past: list[float]) -> float:
+        """How fast theta shrinks at `h`; `past` has one h for each round, this one included."""
+        return 2 - h
 
 
 class Deceptive(Plain):
@@ -49,8 +56,8 @@ class Deceptive(Plain):
     So the greedy way, a small h at once, ends far below the best, 1.1979, and below random search.
     """
 
-    def pull(self, past: list[float]) -> float:
+    def pull(self, h: float, past: list[float]) -> float:
         """The penalty counts one h for each round."""
         steps = self.round_steps / self.total_steps
-        penalty = 0.2 * sum(abs(h - (1 - i * steps)) for i, h in enumerate(past))
-        return max(2 - past[-1] - penalty, 0.0)
+        penalty = 0.2 * sum(abs(one - (1 - i * steps)) for i, one in enumerate(past))
+        return max(2 - h - penalty, 0.0)

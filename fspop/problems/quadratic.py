@@ -29,7 +29,7 @@ class Quadratic(Problem):
         """The same for all."""
         return [0.9, 0.9]
 
-    def train(self, params: Any, hparams: Any, n_steps: int, rng: random.Random) -> Trained:
+    def train(self, params: Any, hparams: Any, n_steps: int, seed: int) -> Trained:
         """Gradient ascent on what training sees."""
         a, b = params
         curve = []

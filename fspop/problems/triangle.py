@@ -4,6 +4,7 @@ import random
 from typing import Any, ClassVar
 
 from fspop.problems.base import Problem, Trained
+from fspop.seeds import derive_seed
 from fspop.space import Space, Uniform
 
 SOLVED = 200.0
@@ -20,27 +21,29 @@ class TriangleWave(Problem):
     round_steps: ClassVar = 5
     total_steps: ClassVar = 1000
     space: ClassVar = Space({"lr": Uniform(1e-4, 0.02)})
+    solved: ClassVar = SOLVED
 
     def begin(self, member: int) -> Any:
-        """No accuracy."""
-        return 0.0
+        """No accuracy, after no steps."""
+        return {"accuracy": 0.0, "steps": 0}
 
-    def train(self, params: Any, hparams: Any, n_steps: int, rng: random.Random) -> Trained:
+    def train(self, params: Any, hparams: Any, n_steps: int, seed: int) -> Trained:
         """Steps of luck, scaled by how good the rate is."""
-        accuracy, curve = params, []
-        for _ in range(n_steps):
-            accuracy = _step(accuracy, hparams["lr"], rng)
+        accuracy, steps, curve = params["accuracy"], params["steps"], []
+        for step in range(steps, steps + n_steps):
+            luck = random.Random(derive_seed(seed, step))
+            accuracy = _step(accuracy, hparams["lr"], luck)
             curve.append(accuracy)
-        return Trained(accuracy, accuracy, curve)
+        return Trained({"accuracy": accuracy, "steps": steps + n_steps}, accuracy, curve)
 
 
-def _step(accuracy: float, rate: float, rng: random.Random) -> float:
+def _step(accuracy: float, rate: float, luck: random.Random) -> float:
     rising = 0.01 * accuracy / 100
     best = rising if accuracy < 100 else 0.01 - 0.01 * (accuracy - 100) / 100
     best = min(max(best, 0.001), 0.01)
     off = max(rate, best) / min(rate, best)
     if off < 3:
-        accuracy += rng.random() / off
+        accuracy += luck.random() / off
     elif rate > best:
-        accuracy -= (off - 3) * rng.random()
-    return max(0.0, accuracy + 2 * rng.gauss(0, 1))
+        accuracy -= (off - 3) * luck.random()
+    return max(0.0, accuracy + 2 * luck.gauss(0, 1))

@@ -1,75 +1,61 @@
-"""Toy problems through the real decisions: members take turns, each training to its next report."""
+"""Simulated populations to which tests do things."""
 
-import random
+import copy
 
-from fspop.seeds import Rng, derive_seed
-from tests.mutators.driver import Population
+import msgspec
 
+from fspop.controller.decide import mutator_ops, with_consequences
+from fspop.records import Born, MemberFailed
+from fspop.simulation import Simulation, final_best, toy_experiment
+from fspop.storage.fold import apply
 
-def begin(problem, mutator, seed, members=None, mode="max", **more):
-    """A population on `problem`; its members are those of the problem unless told otherwise."""
-    rng = Rng(seed, [0] * (members or problem.members))
-    first = [
-        problem.first_hparams(i, rng.member(i, "initial"))
-        for i in range(members or problem.members)
-    ]
-    mutator.check(len(first), problem.space)
-    more = {"space": problem.space, "total_steps": problem.total_steps, **more}
-    return Population(mutator, first, mode, seed, **more)
+__all__ = ["Played", "final_best", "run"]
 
 
-def turn(p, problem, member, limit, saw=None, spoil=None, restarted=False):
-    """Trains one member to its next report; False where it waits or is done."""
-    if restarted:
-        p.restart()
-    generation = p.generation(member)
-    if p.state.members[member].status != "active" or (
-        limit is not None and generation.step >= limit
-    ):
-        return False
-    step, params = generation.step, p.params(member)
-    stop = min(step + problem.round_steps, limit or step + problem.round_steps)
-    rng = random.Random(derive_seed(p.rules.seed, generation.id, step))
-    params = problem.begin(member) if params is None else params
-    done = problem.train(params, generation.hparams, stop - step, rng)
-    if saw:
-        saw(member, step, done)
-    bad = spoil(member, stop) if spoil else ""
-    p.report(
-        member,
-        stop,
-        None if bad else done.value,
-        bad,
-        params=done.params,
-        metrics={
-            "curve": done.curve,
-            "epoch": stop / 12,
-            **getattr(problem, "metrics", lambda done: {})(done),
-        },
-        train_s=float(stop - generation.start_step),
-    )
-    return True
+class Played(Simulation):
+    """`spoil(member, step)` says why a score does not count; `restarted`: a new controller and a
+    new strategy, from the records alone, before each turn.
+    """
+
+    def __init__(self, experiment, spoil=None, restarted=False, between=None):
+        super().__init__(experiment)
+        self.spoil, self.restarted, self.between = spoil, restarted, between
+
+    @property
+    def events(self):
+        """Every Born after the first ones, in order."""
+        born = [op for record in self.records() for op in record.ops if isinstance(op, Born)]
+        return born[len(self.state.members) :]
+
+    def generation(self, member):
+        return self.state.members[member].generation
+
+    def turn(self, member, limit):
+        if self.restarted:
+            self.open(copy.deepcopy(self.experiment))
+        moved = super().turn(member, limit)
+        if self.between:
+            self.between(self)
+        return moved
+
+    def report(self, generation, step, done, diverged=""):
+        bad = self.spoil(generation.member, step) if self.spoil else ""
+        super().report(generation, step, done, bad)
+
+    def fail(self, member):
+        def build(state):
+            ops = [MemberFailed(member=member, error="died")]
+            ops += mutator_ops(apply(state, ops, 0.0), self.controller.rules(state))
+            return with_consequences(state, self.controller.rules(state), ops)
+
+        self.state = self.controller.log.commit("test", build).state
 
 
-def run(problem, mutator, seed, until=lambda p: False, order=None, between=None, **more):
+def run(problem, mutator, seed, until=lambda p: False, order=None, **more):
     """The population after all members finished, or as soon as `until` says so."""
-    turns = {key: more.pop(key) for key in ("saw", "spoil", "restarted") if key in more}
-    p = begin(problem, mutator, seed, **more)
-    while not until(p):
-        members = list(range(len(p.state.members)))
-        if order:
-            order.shuffle(members)
-        limits = p.limits()
-        moved = [m for m in members if turn(p, problem, m, limits[m], **turns)]
-        if not moved:
-            assert all(m.status != "active" for m in p.state.members), "it hangs"
-            break
-        if between:
-            between(p)
+    if "objectives" in more:
+        more |= msgspec.structs.asdict(more["objectives"])
+    hooks = {key: more.pop(key) for key in ("spoil", "restarted", "between") if key in more}
+    p = Played(toy_experiment(problem, mutator, seed=seed, **more), **hooks)
+    p.run(lambda: until(p), order)
     return p
-
-
-def final_best(p):
-    """The best score among the members' last ones."""
-    last = [m.generation.evaluations[-1].value for m in p.state.members if m.generation.evaluations]
-    return max(value for value in last if value is not None)

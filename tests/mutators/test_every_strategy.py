@@ -67,12 +67,12 @@ def test_a_member_that_diverges_never_wins_and_is_replaced(mutator):
             return "loss is nan"
         return ""
 
-    p = play(mutator, spoil=spoil)
-    rescue = next(b for b in p.events if "diverged at step 100 (loss is nan)" in b.reason)
+    events = play(mutator, spoil=spoil).events
+    rescue = next(b for b in events if "diverged at step 100 (loss is nan)" in b.reason)
     assert rescue.member == 3 and not rescue.origin.generation.startswith("m003")
-    poisoned = next(i for i, b in enumerate(p.events) if b is rescue)
+    poisoned = next(i for i, b in enumerate(events) if b is rescue)
     name = f"m003.g{rescue.index - 1:04d}"
-    assert all(b.origin.point != (name, 100) for b in p.events[poisoned:])
+    assert all(b.origin.point != (name, 100) for b in events[poisoned:])
 
 
 @every
@@ -85,7 +85,7 @@ def test_all_members_diverging_is_survived(mutator):
 @every
 def test_all_members_diverging_at_once_and_then_no_more_is_survived(mutator):
     p = play(mutator, spoil=lambda member, step: "loss is nan" if step == 200 else "")
-    assert math.isfinite(simulation.final_best(p))
+    assert math.isfinite(simulation.final_best(p.state))
     assert {m.status for m in p.state.members} == {"finished"}
 
 

@@ -116,18 +116,18 @@ def test_both_modes_mirror_each_other():
 class Restartable(Plain):
     """A task that obeys the order once; here a generation is told by its order alone."""
 
-    def train(self, params, hparams, n_steps, rng):
+    def train(self, params, hparams, n_steps, seed):
         order = hparams.get("restart")
         theta = params["theta"]
         if order and params.get("order") != order:
             theta = order["keep"] * theta + order["fresh"] * 0.9
-        done = super().train({**params, "theta": theta}, hparams, n_steps, rng)
+        done = super().train({**params, "theta": theta}, hparams, n_steps, seed)
         return done._replace(params={**done.params, "order": order})
 
 
 def test_it_solves_the_plain_problem():
     p = simulation.run(Restartable(), IteratedRestarts(20), 0, members=8)
-    assert simulation.final_best(p) >= 1.19
+    assert simulation.final_best(p.state) >= 1.19
 
 
 def test_a_curve_flattens_when_nothing_new_comes_or_too_little():

@@ -165,8 +165,8 @@ def test_a_population_learns_in_both_modes(mode):
     class Either(Plain):
         total_steps = 400
 
-        def train(self, params, hparams, n_steps, rng):
-            done = super().train(params, hparams, n_steps, rng)
+        def train(self, params, hparams, n_steps, seed):
+            done = super().train(params, hparams, n_steps, seed)
             return done if mode == "max" else done._replace(value=-done.value)
 
     p = simulation.run(Either(), PB2(20, synchronous=True), 0, members=8, mode=mode)
@@ -177,7 +177,7 @@ def test_a_population_learns_in_both_modes(mode):
 
 def test_it_solves_the_plain_problem():
     p = simulation.run(Plain(), PB2(20, synchronous=True), 0, members=8)
-    assert simulation.final_best(p) >= 1.1995
+    assert simulation.final_best(p.state) >= 1.1995
 
 
 def test_the_model_goes_with_any_exploit_rule():
