@@ -4,6 +4,7 @@ from fspop.experiment_code.check import check_in_fresh_process
 from fspop.experiment_code.files import copy_code, digest_code, digest_source, relative_file
 from fspop.experiment_code.load import (
     DEFAULT_ATTRIBUTE,
+    check_unchanged,
     load_experiment,
     load_run_experiment,
     split_target,
@@ -16,6 +17,7 @@ __all__ = [
     "Names",
     "apply_overrides",
     "check_in_fresh_process",
+    "check_unchanged",
     "copy_code",
     "digest_code",
     "digest_source",

@@ -8,10 +8,10 @@ import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from fspop.errors import ConfigurationError, ExperimentChanged, ExperimentError, UsageError
 from fspop.experiment import Experiment
-from fspop.experiment_code.extras import extra_for
 from fspop.experiment_code.files import digest_code
 from fspop.experiment_code.misspelt import nearest_argument
 from fspop.experiment_code.overrides import apply_overrides
@@ -38,6 +38,16 @@ def load_run_experiment(paths: RunPaths, manifest: Manifest) -> Experiment:
 
     Raises ExperimentChanged where the copy is not what the run began with, and ExperimentError.
     """
+    recorded = check_unchanged(paths, manifest)
+    experiment = load_experiment(paths.experiment, recorded["file"], recorded["attribute"])
+    return apply_overrides(experiment, recorded["overrides"])
+
+
+def check_unchanged(paths: RunPaths, manifest: Manifest) -> dict[str, Any]:
+    """What the manifest says of the experiment, whose code is still that. Imports nothing.
+
+    Raises ExperimentChanged, and ExperimentError for a run without an experiment.
+    """
     recorded = manifest.experiment
     if recorded is None:
         raise ExperimentError(
@@ -52,8 +62,7 @@ def load_run_experiment(paths: RunPaths, manifest: Manifest) -> Experiment:
             "or begin a new run with 'fspop init FILE --dir ANOTHER'",
             path=paths.experiment,
         )
-    experiment = load_experiment(paths.experiment, recorded["file"], recorded["attribute"])
-    return apply_overrides(experiment, recorded["overrides"])
+    return recorded
 
 
 def load_experiment(folder: Path, file: str, attribute: str) -> Experiment:
@@ -132,8 +141,7 @@ def _what(error: BaseException) -> str:
     first = (text.strip().splitlines() or [""])[0]
     if isinstance(error, ConfigurationError):
         return first
-    hint = nearest_argument(error) + extra_for(error)
-    return f"{type(error).__name__}: {first}".rstrip(": ") + hint
+    return f"{type(error).__name__}: {first}".rstrip(": ") + nearest_argument(error)
 
 
 def _is_below(file: str | None, folder: Path) -> bool:

@@ -1,8 +1,10 @@
 import pytest
 
 from fspop.errors import Damaged, InvalidId
+from fspop.recipe import Segment
 from fspop.records import FORMAT, Born, Checkpoint, Record
-from fspop.report.lineage import lineage
+from fspop.report.lineage import Ancestor, lineage
+from fspop.report.winning import segments
 
 
 def record(seq, *ops):
@@ -24,6 +26,15 @@ def test_a_line_leads_to_a_first_generation():
     assert [a.generation for a in line] == ["m001.g0002", "m000.g0002", "m001.g0001"]
     assert [a.step for a in line] == [20, 10, 0]
     assert line[-1].parent is None and line[0].reason == "because 2" and line[0].time == 102.0
+
+
+def test_a_schedule_has_a_segment_for_each_change_of_hparams():
+    line = [ancestor(40, 3), ancestor(30, 3), ancestor(30, 2), ancestor(10, 1), ancestor(0, 1)]
+    assert segments(line) == [Segment(0, 1), Segment(30, 3)]
+
+
+def ancestor(step, hparams):
+    return Ancestor(f"m000.g{step:04d}", 0, step, hparams, None, "", 0.0)
 
 
 def test_a_generation_nobody_issued_is_refused():
