@@ -151,7 +151,7 @@ class Experiment:
             return self.mutator.first_hparams(None if space is None else space.sample(rng))
         hparams = given(member, rng) if callable(given) else given[member]
         plain = check_plain(hparams, f"hparams of member {member}")
-        if space is not None and not space.contains(plain):
+        if space is not None and space.clip(plain, rng) != plain:
             raise InvalidSetting(
                 f"Experiment.initial_population: member {member} begins with {plain!r}, which is "
                 "not in the space; widen the space, or change these hparams"

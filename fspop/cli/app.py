@@ -28,6 +28,9 @@ VERBS = {
     "set": "fspop.cli.set_",
     "try": "fspop.cli.try_",
     "ls": "fspop.cli.ls",
+    "simulate": "fspop.cli.simulate",
+    "schedule": "fspop.cli.schedule",
+    "replay": "fspop.cli.replay",
 }
 """The module of each verb; its function `command` is the verb."""
 

@@ -36,7 +36,7 @@ def command(
     root = options.needed_dir(run_dir)
     changed = options.overrides(members, seed, settings)
     manifest = open_or_create(target, root, changed, code)
-    n_workers = workers or max(1, min(manifest.members, _cpus() // manifest.threads))
+    n_workers = workers or usual_workers(manifest)
     from fspop.cli.best import best_lines, read_best
     from fspop.cli.look import Watcher
     from fspop.cli.supervise import check_scored, supervise
@@ -106,6 +106,11 @@ def _check_same(
                 f"with 'fspop set --dir {root} {key}=...', or give another --dir for a new run",
                 path=root,
             )
+
+
+def usual_workers(manifest: Manifest) -> int:
+    """One for each member, as far as there are CPUs."""
+    return max(1, min(manifest.members, _cpus() // manifest.threads))
 
 
 def _cpus() -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from fspop.errors import ConfigurationError, ExperimentChanged, ExperimentError, UsageError
 from fspop.experiment import Experiment
+from fspop.experiment_code.extras import extra_for
 from fspop.experiment_code.files import digest_code
 from fspop.experiment_code.misspelt import nearest_argument
 from fspop.experiment_code.overrides import apply_overrides
@@ -141,7 +142,8 @@ def _what(error: BaseException) -> str:
     first = (text.strip().splitlines() or [""])[0]
     if isinstance(error, ConfigurationError):
         return first
-    return f"{type(error).__name__}: {first}".rstrip(": ") + nearest_argument(error)
+    hint = nearest_argument(error) + extra_for(error)
+    return f"{type(error).__name__}: {first}".rstrip(": ") + hint
 
 
 def _is_below(file: str | None, folder: Path) -> bool:

@@ -61,12 +61,20 @@ class Fleet:
         self.processes[worker].wait()
         self.kills += 1
 
-    def run(self, kills: int, seed: int, timeout_s: float = 110.0) -> None:
-        """Kills at random moments until `kills` were dealt, restarts, and waits for the end."""
+    def run(
+        self,
+        kills: int,
+        seed: int,
+        timeout_s: float = 110.0,
+        every_s: tuple[float, float] = (0.05, 0.5),
+    ) -> None:
+        """Kills every `every_s` seconds (from, to) until `kills` were dealt, restarts, and waits
+        for the end.
+        """
         dice, deadline = random.Random(seed), time.monotonic() + timeout_s
         while any(p.poll() is None for p in self.processes.values()):
             assert time.monotonic() < deadline, f"not finished after {timeout_s} s"
-            time.sleep(dice.uniform(0.05, 0.5) if self.kills < kills else 0.05)
+            time.sleep(dice.uniform(*every_s) if self.kills < kills else 0.05)
             alive = [w for w, p in self.processes.items() if p.poll() is None]
             if alive and self.kills < kills:
                 worker = dice.choice(alive)

@@ -54,7 +54,8 @@ class Played(Simulation):
 def run(problem, mutator, seed, until=lambda p: False, order=None, **more):
     """The population after all members finished, or as soon as `until` says so."""
     if "objectives" in more:
-        more |= msgspec.structs.asdict(more["objectives"])
+        asked = msgspec.structs.asdict(more.pop("objectives"))
+        more |= {"objectives": asked.pop("modes"), **asked}
     hooks = {key: more.pop(key) for key in ("spoil", "restarted", "between") if key in more}
     p = Played(toy_experiment(problem, mutator, seed=seed, **more), **hooks)
     p.run(lambda: until(p), order)
