@@ -53,8 +53,9 @@ class Played(Simulation):
 
 def run(problem, mutator, seed, until=lambda p: False, order=None, **more):
     """The population after all members finished, or as soon as `until` says so."""
-    if "objectives" in more:
-        asked = msgspec.structs.asdict(more.pop("objectives"))
+    objectives = more.pop("objectives", None)
+    if objectives is not None:
+        asked = msgspec.structs.asdict(objectives)
         more |= {"objectives": asked.pop("modes"), **asked}
     hooks = {key: more.pop(key) for key in ("spoil", "restarted", "between") if key in more}
     p = Played(toy_experiment(problem, mutator, seed=seed, **more), **hooks)
