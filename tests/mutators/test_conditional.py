@@ -149,9 +149,6 @@ class ConditionalOfOne(Plain):
     members, total_steps, space = 1, 300, SPACE
 
     def first_hparams(self, member, rng):
-        return {**SPACE.sample(rng), "h": 1.0}
-
-    def first_hparams(self, member, rng):
         return self.space.sample(rng)
 
     def train(self, params, hparams, n_steps, rng):
