@@ -1,7 +1,8 @@
 """Models out of checkpoints: a checkpoint says which class it needs; nothing in it is executed."""
 
+import contextlib
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from torch import nn
 
 from fspop.errors import ConfigurationError, Damaged
 from fspop.training.options import is_plain
-from fspop.training.saving import load_state
+from fspop.training.saving import opened_state
 
 FORMAT = 1
 Arguments = Mapping[str, Any] | Sequence[Any]
@@ -42,18 +43,23 @@ def load_model(
     any where none are known; give a `model` of the right shape where that is not enough. Only a
     class that is a torch.nn.Module is ever called. Raises Damaged, ConfigurationError.
     """
-    state = trainer_state(path, map_location)
-    built = model if model is not None else _construct(Path(path), state["model_class"])
-    if isinstance(map_location, str | torch.device):
-        built = built.to(map_location)
-    check_fits(built, state["model"], str(path))
-    built.load_state_dict(state["model"])
+    with trainer_state(path, map_location) as state:
+        built = model if model is not None else _construct(Path(path), state["model_class"])
+        if isinstance(map_location, str | torch.device):
+            built = built.to(map_location)
+        check_fits(built, state["model"], str(path))
+        built.load_state_dict(state["model"])
     return built.eval()
 
 
-def trainer_state(path: str | PathLike[str], map_location: Any = "cpu") -> dict[str, Any]:
-    """A trainer's state in a checkpoint, its own or a population's."""
-    state = load_state(Path(path), map_location).get("task")
+@contextlib.contextmanager
+def trainer_state(path: str | PathLike[str], map_location: Any = "cpu") -> Iterator[dict[str, Any]]:
+    """A trainer's state in a checkpoint, its own or a population's, while the block runs."""
+    with opened_state(path, map_location) as state:
+        yield _checked(state.get("task"), path)
+
+
+def _checked(state: Any, path: str | PathLike[str]) -> dict[str, Any]:
     if not isinstance(state, dict) or "model" not in state or "model_class" not in state:
         raise Damaged(f"{path}: it is no checkpoint of a Trainer", path=str(path))
     if state.get("format") != FORMAT:
@@ -84,7 +90,8 @@ def check_fits(model: nn.Module, weights: Mapping[str, Any], where: str) -> None
 
 def describe_checkpoint(path: str | PathLike[str]) -> str:
     """What a checkpoint holds, for a person: one line for each tensor or value, by dotted key."""
-    return "\n".join(_lines(load_state(Path(path)), ""))
+    with opened_state(path) as state:
+        return "\n".join(_lines(state, ""))
 
 
 def _lines(value: Any, key: str) -> list[str]:

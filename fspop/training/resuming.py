@@ -19,7 +19,7 @@ from fspop.training.inference import (
     load_model,
     trainer_state,
 )
-from fspop.training.saving import CheckpointFolder, load_state
+from fspop.training.saving import CheckpointFolder, opened_state
 
 Gradients = list[torch.Tensor | None]
 Files = tuple[tuple[str | Path, str, int], CheckpointFolder]
@@ -48,6 +48,7 @@ class Resumable(Adjustable):
             "scaler": self.scaler.state_dict(),
             "gradients": self._gradients() if self._window else None,
             "window": self._window,
+            "counted": [int(self._right), self._counted],
             "feed": self.feed.state(),
             "iteration": self.iteration,
             "seed": self.seed,
@@ -92,6 +93,7 @@ class Resumable(Adjustable):
             self.seed = self.train_loader.seed = state["seed"]
         self.feed.load(state["feed"])
         self.iteration, self._window = state["iteration"], state["window"]
+        self._right, self._counted = state["counted"]
         self.schedules.move_to(self.iteration, self.feed.epoch)
         self._validated = None
 
@@ -175,14 +177,15 @@ class Resumable(Adjustable):
 
         Damaged ones are passed over with a warning; Damaged where no other is left.
         """
-        found = self.checkpoints.newest(self._map_location())
-        if found is not None:
-            self._take(found[1], found[0])
-        return found is not None
+        with self.checkpoints.newest(self._map_location()) as found:
+            if found is not None:
+                self._take(found[1], found[0])
+            return found is not None
 
     def load_checkpoint(self, path: str | PathLike[str]) -> None:
         """Goes to this checkpoint: the folder, or a link such as best_ck."""
-        self._take(load_state(Path(path), self._map_location()), str(path))
+        with opened_state(path, self._map_location()) as state:
+            self._take(state, str(path))
 
     def _take(self, state: Mapping[str, Any], name: str) -> None:
         task = state.get("task")
@@ -206,7 +209,8 @@ class Resumable(Adjustable):
         """A trainer that goes on from `path`: the recorded model and plain options, and those given
         here, such as the data; `model` where the recorded class is not enough.
         """
-        recorded = trainer_state(path)["options"]
+        with trainer_state(path) as state:
+            recorded = state["options"]
         trainer = cls(load_model(path, model), **{**recorded, **options})
         trainer.load_checkpoint(path)
         return trainer

@@ -5,12 +5,13 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from fspop.errors import Damaged, NotWritable
-from fspop.training.checkpoint import SavedCheckpoint, load_checkpoint, save_checkpoint
+from fspop.training.checkpoint import SavedCheckpoint, mapped_checkpoint, save_checkpoint
 from fspop.training.durable import replace_file, write_error
 from fspop.training.saver import Saver
 
@@ -97,17 +98,25 @@ class CheckpointFolder:
         """The complete checkpoints training can resume from, in the order they were written."""
         return [entry["name"] for entry in self._entries() if not self._is_best(entry["name"])]
 
-    def newest(self, map_location: Any) -> tuple[str, dict[str, Any]] | None:
+    @contextlib.contextmanager
+    def newest(self, map_location: Any) -> Iterator[tuple[str, dict[str, Any]] | None]:
         """Name and state of the newest checkpoint that is whole; None where there never was one.
 
-        Warns about each damaged one it passes over; Damaged where all of them are.
+        Warns about each damaged one it passes over; Damaged where all of them are. The state is as
+        in `opened_state`.
         """
+        with contextlib.ExitStack() as stack:
+            yield self._enter_newest(stack, map_location)
+
+    def _enter_newest(
+        self, stack: contextlib.ExitStack, map_location: Any
+    ) -> tuple[str, dict[str, Any]] | None:
         found: Damaged | None = None
         for name in reversed(self.names()):
             try:
-                return name, load_state(self.folder / name, map_location)
+                return name, stack.enter_context(opened_state(self.folder / name, map_location))
             except Damaged as error:
-                warnings.warn(f"{error}; trying the one before", stacklevel=2)
+                warnings.warn(f"{error}; trying the one before", stacklevel=5)
                 found = found or error
         if found is not None:
             raise found
@@ -164,8 +173,11 @@ class CheckpointFolder:
         return None
 
 
-def load_state(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """The state in a checkpoint folder, or in one that a link such as `best_ck` points to.
+def opened_state(
+    path: str | os.PathLike[str], map_location: Any = "cpu"
+) -> AbstractContextManager[dict[str, Any]]:
+    """The state in a checkpoint folder, or in one that a link such as `best_ck` points to, for as
+    long as the block runs (see `mapped_checkpoint`).
 
     Its digest is compared where an index beside it names one. Raises Damaged for what is missing,
     incomplete, altered or not loadable without executing it.
@@ -176,7 +188,7 @@ def load_state(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
             f"{path}: there is no checkpoint; look for its name in {path.parent}", path=str(path)
         )
     path = path.resolve()
-    return load_checkpoint(path, _digest_of(path), map_location)
+    return mapped_checkpoint(path, _digest_of(path), map_location)
 
 
 def read_index(path: Path) -> list[dict[str, Any]]:

@@ -70,6 +70,7 @@ class Trainer(Validating):
             outputs, targets = self.predict(batch)
             loss: Tensor = self.loss_fn(outputs, targets)
         self.optimize(loss)
+        self.count(outputs, targets)
         return loss.detach()
 
     def optimize(self, loss: Tensor) -> None:
@@ -127,6 +128,7 @@ class Trainer(Validating):
                 self._begin_save()
 
     def _end_epoch(self) -> None:
+        self.log_counted()
         metrics = self._validate_if_due()
         if metrics:
             self.schedules.observe(metrics.get("accuracy"), metrics.get("loss"))
@@ -213,12 +215,11 @@ class Trainer(Validating):
         return self.context is None
 
     def scalars(self) -> dict[str, float]:
-        """What charts of a population show of this member beside its evaluation."""
-        groups = self.optimizer.param_groups
-        named = {f"learning_rate/{g.get('name', i)}": float(g["lr"]) for i, g in enumerate(groups)}
-        rates = named if len(groups) > 1 else {"learning_rate": float(groups[0]["lr"])}
-        latest = self.history.last("loss/train")
-        return rates if latest is None else {**rates, "loss/train": latest[1]}
+        """What charts of a population show of this member beside its evaluation: learning rates,
+        and the latest point of each series in the history.
+        """
+        latest = {tag: self.history.last(tag) for tag in self.history.tags()}
+        return {**super().scalars(), **{tag: point[1] for tag, point in latest.items() if point}}
 
     # -- the verbs a population's worker calls
     def setup(self, context: Context) -> None:

@@ -41,6 +41,14 @@ class Tuned:
     def load_extra_state(self, extra: dict[str, Any]) -> None:
         """Takes back what `extra_state` gave."""
 
+    def scalars(self) -> dict[str, float]:
+        """What charts of a population show beside an evaluation: the learning rates in effect."""
+        groups = [group for group in self.optimizer.param_groups if "lr" in group]
+        if len(groups) == 1:
+            return {"learning_rate": float(groups[0]["lr"])}
+        names = [group.get("name", number) for number, group in enumerate(groups)]
+        return {f"learning_rate/{n}": float(g["lr"]) for n, g in zip(names, groups, strict=True)}
+
     def apply_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Sets each hyperparameter where it takes effect and reads it back.
 

@@ -86,6 +86,19 @@ class Validating(Resumable):
         finally:
             self.network = network
 
+    def count(self, outputs: Any, targets: Any) -> None:
+        """Counts what a training batch got right; an epoch's share becomes acc/train."""
+        right = count_correct(outputs, targets)
+        if right is not None:
+            self._right = right + self._right
+            self._counted += targets.numel()
+
+    def log_counted(self) -> None:
+        """Adds acc/train to the history, where something was counted, and counts anew."""
+        if self._counted:
+            self.log("acc/train", int(self._right) / self._counted)
+        self._right = self._counted = 0
+
     def precision(self) -> Any:
         """The context forward passes run in: autocast where `amp` asks for it."""
         if not self.options.amp:

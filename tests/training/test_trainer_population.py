@@ -83,6 +83,16 @@ def test_a_restored_member_takes_the_same_steps_as_one_that_went_on(tmp_path):
     assert not list(tmp_path.rglob("*_history.json"))
 
 
+def test_charts_show_the_learning_rate_and_the_latest_of_all_that_was_measured(tmp_path):
+    _, held = begin(tmp_path, functools.partial(Member, lr_scheduler="WarmRestart"))
+    with opened(tmp_path, held, functools.partial(Member, lr_scheduler="WarmRestart")) as session:
+        trained(session, 20)
+        shown = session.draft(**session.evaluate()).scalars
+        history = session._task.history
+    assert {"learning_rate", "steps_per_s", "schedule/lr_0", "loss/train", "acc/val"} <= set(shown)
+    assert all(shown[tag] == history.last(tag)[1] for tag in history.tags())
+
+
 def test_the_first_weights_are_a_function_of_the_member_alone(tmp_path):
     _, held = begin(tmp_path)
     found = []

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from fspop.training import random_state, save_checkpoint
+from fspop.training import Callback, load_model, random_state, save_checkpoint
 from fspop.training.saving import read_index
 from tests.training.trainer_run import CASES, ITERATIONS, make_trainer
+from tests.training.trainers import make, points, same, weights
 
 ROOT = Path(__file__).parents[2]
 CHAOS_KILLS = 20
@@ -129,6 +130,37 @@ def test_without_a_seed_the_order_of_the_data_resumes_too(tmp_path):
     assert first.seed == whole.seed != second.seed
     orders = [next(trainer.train_loader._order.indices()) for trainer in (whole, first)]
     assert torch.equal(*orders)
+
+
+@pytest.mark.parametrize("optim", ["Adam", "SGD"])
+def test_a_checkpoint_of_another_device_goes_on_here(tmp_path, monkeypatch, optim):
+    whole, first = (make(tmp_path, optim_function=optim, save_every=0) for _ in range(2))
+    whole.train(15)
+    whole.train(5)
+    first.train(15)
+    with monkeypatch.context() as patch:  # the file a machine with GPUs writes
+        patch.setattr("torch.serialization.location_tag", lambda storage: "cuda:7")
+        path = first.save()
+    assert b"cuda:7" in (path / "state.pt").read_bytes()
+    second = make(tmp_path, optim_function=optim)
+    assert second.resume()
+    second.train(5)
+    assert same(weights(whole), weights(second)) and whole.history == second.history
+    assert same(load_model(path).state_dict(), weights(first))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files are mapped on Linux only")
+def test_a_large_checkpoint_is_restored_from_the_pages_of_its_file(tmp_path):
+    seen = []
+    look = type("Look", (Callback,), {"on_load": lambda *_: seen.append("state.pt" in maps())})
+    wide = {"model_args": {"width": 50_000}, "train_dataset": points(8), "save_every": 0}
+    make(tmp_path, **wide).save()
+    assert make(tmp_path, callbacks=[look()], **wide).resume()
+    assert seen == [True] and "state.pt" not in maps()
+
+
+def maps():
+    return Path("/proc/self/maps").read_text()
 
 
 def test_the_end_of_an_epoch_belongs_to_its_last_step(tmp_path):

@@ -33,6 +33,10 @@ def make(tmp_path, kind=Trainer, model=Net, **options):
     return kind(model, **{**given, "checkpoint_dir": tmp_path / "checkpoint", **options})
 
 
+def files(trainer):
+    return sorted(path.name for path in trainer.checkpoints.folder.iterdir())
+
+
 def weights(trainer):
     return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
 

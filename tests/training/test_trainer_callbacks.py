@@ -1,0 +1,107 @@
+"""Who is told what training measures: callbacks, TensorBoard, files, a person."""
+
+import json
+
+import pytest
+
+from fspop.training import Callback, Trainer
+from tests.training.trainers import make, points
+
+
+class Scribe(Callback):
+    """Writes down every hook that is called, and remembers how many."""
+
+    def __init__(self):
+        self.called = []
+
+    def __getattribute__(self, name):
+        if name.startswith(("before_", "after_", "on_")):
+            self.called.append(name)
+        return super().__getattribute__(name)
+
+    def state_dict(self):
+        return {"n": len(self.called)}
+
+    def load_state_dict(self, state):
+        self.called = ["earlier"] * state["n"]
+
+
+def test_callbacks_are_called_in_pairs_and_their_memory_resumes(tmp_path):
+    scribe = Scribe()
+    make(tmp_path, callbacks=[scribe], num_epochs=1, train_dataset=points(16)).fit()
+    around = ["before_validation", "after_validation", "after_epoch"]
+    steps = ["before_step", "after_step"] * 2
+    assert scribe.called == ["before_fit", "before_epoch", *steps, *around, "on_save", "after_fit"]
+    fresh = Scribe()
+    make(tmp_path, callbacks=[fresh], train_dataset=points(16)).resume()
+    assert fresh.called[:-1] == ["earlier"] * (len(scribe.called) - 2)
+
+
+def test_after_fit_is_called_when_training_raises_too_and_the_save_under_way_is_named(tmp_path):
+    class Failing(Trainer):
+        def train_step(self, batch):
+            if self.iteration == 5:
+                raise KeyError("oops")
+            return super().train_step(batch)
+
+    scribe = Scribe()
+    trainer = make(tmp_path, Failing, callbacks=[scribe], save_every=5)
+    with pytest.raises(KeyError):
+        trainer.fit()
+    assert scribe.called[-2:] == ["on_save", "after_fit"]
+    assert trainer.checkpoints.names() == ["ck_epoch_0_iter_5"]
+
+
+class Recorder:
+    """What a SummaryWriter is told."""
+
+    def __init__(self):
+        self.scalars = []
+
+    def add_scalar(self, tag, value, step):
+        self.scalars.append((tag, step, value))
+
+
+def test_the_injected_writer_gets_the_history_once_and_never_backwards(tmp_path):
+    options = {"lr_scheduler": "WarmRestart", "print_every": 5, "test_dataset": points(20)}
+    first, second = Recorder(), Recorder()
+    make(tmp_path, tb_writer=first, num_epochs=1, **options).fit()
+    trainer = make(tmp_path, tb_writer=second, **options)
+    trainer.resume()
+    trainer.fit()
+    tags = {
+        "loss/train",
+        "acc/train",
+        "loss/val",
+        "acc/val",
+        "loss/test",
+        "acc/test",
+        "schedule/lr_0",
+    }
+    assert {tag for tag, *_ in first.scalars} == tags == {tag for tag, *_ in second.scalars}
+    written = sorted(s for s in first.scalars + second.scalars if s[0] == "loss/train")
+    assert written == [("loss/train", *point) for point in trainer.history.points("loss/train")]
+    assert min(step for tag, step, _ in second.scalars) > 10 - 1
+
+
+def test_the_history_is_saved_as_data(tmp_path):
+    trainer = make(tmp_path, checkpoint_name="x")
+    trainer.fit()
+    data = json.loads((tmp_path / "checkpoint" / "x_history.json").read_text())
+    assert data["history"]["loss/train"]["iterations"] == list(range(1, 21))
+    silent = make(tmp_path / "other", save_hist=False)
+    silent.fit()
+    assert not silent.checkpoints.history_path.exists()
+
+
+def test_a_bar_shows_on_a_terminal(tmp_path, capsys):
+    make(tmp_path, verbose=True, progress_bar=True).fit()
+    shown = capsys.readouterr().err
+    assert "█" in shown and "epoch 2/2 done  loss/val" in shown
+
+
+def test_lines_show_place_and_loss(tmp_path, capsys):
+    make(tmp_path, verbose=True, print_every=4, test_dataset=points(20)).fit()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("epoch 1/2 batch 4/10  loss/train 0.")
+    assert lines[-1].startswith("test  loss/test")

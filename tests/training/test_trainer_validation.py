@@ -1,0 +1,123 @@
+"""When training validates, which weights are the best, when it stops."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from fspop.errors import InvalidSetting, TaskError
+from fspop.training import Trainer
+from tests.training.trainers import files, make, points, same, weights
+
+
+def test_training_stops_at_the_epoch_that_reaches_the_accuracy(tmp_path):
+    trainer = make(tmp_path, num_epochs=30, learning_rate=0.05, stop_when_acc=0.85)
+    trainer.fit()
+    accuracies = trainer.history.get("acc/val")
+    assert accuracies[-1] >= 0.85 > max(accuracies[:-1], default=0) and trainer.epoch < 30
+    assert "stop_when_acc=0.85" in trainer.stop_reason
+
+
+class Scripted(Trainer):
+    """Validates to what a script says."""
+
+    script = ()
+
+    def val_epoch(self):
+        return {"accuracy": self.script[self.epoch], "loss": 1 - self.script[self.epoch]}
+
+
+def test_training_stops_early_when_the_accuracy_no_longer_improves(tmp_path):
+    script = (0.1, 0.3, 0.5, 0.6, 0.61, 0.62, 0.63, 0.9, 0.9)
+    kind = type("Early", (Scripted,), {"script": script})
+    stop = {"num_epochs": 3, "improv": 0.05}
+    trainer = make(tmp_path, kind, num_epochs=9, early_stop=stop)
+    trainer.fit()
+    # 0.62 - 0.50 is enough; 0.63 - 0.60 is not.
+    assert trainer.epoch == 7 and "improv=0.05" in trainer.stop_reason
+    resumed = make(tmp_path, kind, num_epochs=9, early_stop=stop)
+    resumed.resume()
+    resumed.fit()
+    assert resumed.epoch == 7
+
+
+def test_the_best_weights_are_those_of_the_best_validation(tmp_path):
+    kind = type("Best", (Scripted,), {"script": (0.3, 0.8, math.nan, 0.8, 0.5)})
+    trainer = make(tmp_path, kind, num_epochs=5, save_best=True, num_workers=0)
+    trainer.fit()
+    assert trainer.best == {"by": "accuracy", "value": 0.8, "iteration": 20}
+    second = make(tmp_path, num_epochs=5)
+    second.load_checkpoint(tmp_path / "checkpoint" / "best_ck")
+    assert second.iteration == 20 and len([n for n in files(trainer) if n.startswith("best")]) == 2
+
+
+def test_without_accuracy_the_loss_decides(tmp_path):
+    options = {"loss_function": "MSELoss", "train_dataset": regression(), "save_best": True}
+    trainer = make(tmp_path, model=nn.Linear(4, 1), val_dataset=regression(), **options)
+    trainer.fit()
+    assert trainer.best["by"] == "loss" and trainer.history.get("acc/val") is None
+    assert trainer.best["value"] == min(trainer.history.get("loss/val"))
+
+
+def regression():
+    inputs = points().tensors[0]
+    return torch.utils.data.TensorDataset(inputs, inputs.sum(1, keepdim=True))
+
+
+def test_validation_is_exact_over_batches_of_any_size(tmp_path):
+    trainer = make(tmp_path, val_batch_size=7)
+    metrics = trainer.evaluate()
+    inputs, targets = points(30, seed=1).tensors
+    trainer.model.eval()
+    outputs = trainer.model(inputs)
+    assert metrics["loss"] == pytest.approx(nn.functional.cross_entropy(outputs, targets).item())
+    assert metrics["accuracy"] == (outputs.argmax(1) == targets).sum().item() / 30
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ({}, (8, 8)),
+        ({"val_batch_size": 5}, (5, 5)),
+        ({"test_batch_size": 3}, (3, 3)),
+        ({"val_batch_size": 5, "test_batch_size": 3}, (5, 3)),
+    ],
+)
+def test_val_and_test_batch_size_stand_in_for_each_other(tmp_path, sizes, expected):
+    trainer = make(tmp_path, test_dataset=points(20), **sizes)
+    assert (trainer.val_loader.batch_size, trainer.test_loader.batch_size) == expected
+
+
+def test_the_test_set_is_measured_once_at_the_end_and_decides_nothing(tmp_path):
+    looked = []
+    kind = type("T", (Trainer,), {"test_epoch": lambda self: looked.append(self.epoch) or {"x": 1}})
+    options = {"num_epochs": 3, "save_best": True, "test_dataset": points(20)}
+    trainer, plain = make(tmp_path / "a", kind, **options), make(tmp_path / "b", num_epochs=3)
+    trainer.fit()
+    plain.fit()
+    assert looked == [3] and trainer.history.get("x/test") == [1]
+    assert same(weights(trainer), weights(plain))
+    assert trainer.history.get("loss/val") == plain.history.get("loss/val")
+    trainer.fit()
+    assert looked == [3]
+
+
+def test_a_trainer_without_validation_says_so_when_asked_for_a_score(tmp_path):
+    trainer = make(tmp_path, val_dataset=None)
+    trainer.fit()
+    with pytest.raises(TaskError, match=r"evaluate: there is no validation set; give val_dataset"):
+        trainer.evaluate()
+
+
+def test_a_stop_that_needs_accuracy_says_so(tmp_path):
+    kind = type("Loss", (Trainer,), {"val_epoch": lambda self: {"loss": 1.0}})
+    with pytest.raises(InvalidSetting, match=r"stop_when_acc.*need an accuracy.*measured loss"):
+        make(tmp_path, kind, stop_when_acc=0.5).fit()
+
+
+def test_validation_takes_place_every_so_many_epochs(tmp_path):
+    trainer = make(tmp_path, num_epochs=6, val_every=2)
+    trainer.fit()
+    assert [i for i, _ in trainer.history.points("acc/val")] == [20, 40, 60]
+    assert make(tmp_path, val_every=0).fit().get("acc/val") is None
