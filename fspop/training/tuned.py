@@ -41,9 +41,13 @@ class Tuned:
     def load_extra_state(self, extra: dict[str, Any]) -> None:
         """Takes back what `extra_state` gave."""
 
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """The optimizers whose param groups count."""
+        return [self.optimizer]
+
     def scalars(self) -> dict[str, float]:
         """What charts of a population show beside an evaluation: the learning rates in effect."""
-        groups = [group for group in self.optimizer.param_groups if "lr" in group]
+        groups = [g for each in self.optimizers() for g in each.param_groups if "lr" in g]
         if len(groups) == 1:
             return {"learning_rate": float(groups[0]["lr"])}
         names = [group.get("name", number) for number, group in enumerate(groups)]

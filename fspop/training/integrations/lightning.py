@@ -151,8 +151,9 @@ class LightningTask(BorrowedLoop):
         return metrics
 
     def scalars(self) -> dict[str, float]:
-        """What the module logged last."""
-        return {name: float(each) for name, each in self.trainer.callback_metrics.items()}
+        """Learning rates, and what the module logged last."""
+        logged = self.trainer.callback_metrics.items()
+        return {**super().scalars(), **{name: float(each) for name, each in logged}}
 
     def state(self) -> dict[str, Any]:
         """Lightning's checkpoint, and the place in the data."""

@@ -138,9 +138,10 @@ class TransformersTask(BorrowedLoop):
         return {n: v for n, v in metrics.items() if not n.endswith(_TIMES) and n != "epoch"}
 
     def scalars(self) -> dict[str, float]:
-        """What the Trainer logged last."""
-        logged = self.trainer.state.log_history[-1:] or [{}]
-        return {name: float(v) for name, v in logged[0].items() if isinstance(v, int | float)}
+        """Learning rates, and what the Trainer logged last."""
+        logged = (self.trainer.state.log_history[-1:] or [{}])[0].items()
+        found = {name: float(v) for name, v in logged if isinstance(v, int | float)}
+        return {**super().scalars(), **found}
 
     def state(self) -> dict[str, Any]:
         """Model, optimizer, scheduler, and the Trainer's own state."""
