@@ -260,9 +260,11 @@ class Assembly(Tuned):
                 raise InvalidSetting(
                     f"Trainer.callbacks: got {each!r}, but it must be a fspop.training.Callback"
                 )
+        writer, before = self.options.tb_writer, self._callbacks
         self._callbacks = list(self.options.callbacks)
-        if self.options.tb_writer is not None:
-            self._callbacks.append(TensorBoardSink(self.options.tb_writer))
+        if writer is not None:
+            kept = [e for e in before if isinstance(e, TensorBoardSink) and e.writer is writer]
+            self._callbacks += kept or [TensorBoardSink(writer)]
 
     def _own_copy(self, given: Any) -> Any:
         """An option that one member's training changes; several members may be given the same."""

@@ -6,6 +6,7 @@ Smith, "Cyclical Learning Rates for Training Neural Networks", 2017, section 3.3
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch.optim import Optimizer
 from fspop.errors import Damaged, InvalidSetting, UsageError
 from fspop.training.durable import replace_file
 from fspop.training.lr_select import METHODS, NEEDS_ACCURACY, LRRange, Selection, Sweep
-from fspop.training.lr_sweep import LossFn, Sweeper, rising
+from fspop.training.lr_sweep import LossFn, Predict, Sweeper, pair, rising
 from fspop.training.no_trace import no_trace
 from fspop.training.schedules import Schedule, make_schedule
 from fspop.training.schedules.checks import check_choice, check_number, check_whole
@@ -96,16 +97,25 @@ class LRFinder:
         loader: Iterable[Any],
         val_loader: Iterable[Any] | None = None,
         writer: Any = None,
+        predict: Predict | None = None,
     ) -> LRRange:
         """Sweeps and returns the range; model, optimizer, loaders and random state end as before.
 
-        Batches are (inputs, targets) and go to the model's device; `loss_fn(outputs, targets)`
-        gives a scalar, and its own state, if it is a module, is restored too. All parameter groups
-        train with the same rate. `writer` takes the lr_find/* scalars, as a SummaryWriter does.
-        Raises InvalidSetting for an empty loader, TaskError where the first loss is not finite.
+        Batches go to the model's device. `predict(batch)` gives (outputs, targets), by default for
+        batches of (inputs, targets) what the model makes of them; `loss_fn(outputs, targets)` gives
+        a scalar, and its own state, if it is a module, is restored too. All parameter groups train
+        with the same rate. `writer` takes the lr_find/* scalars, as a SummaryWriter does. Raises
+        InvalidSetting for an empty loader, TaskError where the first loss is not finite.
         """
         sweeper = Sweeper(
-            model, optimizer, loss_fn, val_loader, self.explode_thresh, self.beta, self.acc_test
+            model,
+            optimizer,
+            loss_fn,
+            val_loader,
+            self.explode_thresh,
+            self.beta,
+            self.acc_test,
+            predict or partial(pair, model),
         )
         modules = [each for each in (model, loss_fn) if isinstance(each, nn.Module)]
         with no_trace(modules, optimizer, (loader, val_loader)):

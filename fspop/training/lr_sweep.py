@@ -15,6 +15,7 @@ from fspop.training.lr_select import Sweep
 from fspop.training.schedules.optimizers import set_learning_rate
 
 LossFn = Callable[[Any, Any], Tensor]
+Predict = Callable[[Any], tuple[Any, Any]]
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Sweeper:
     explode_thresh: float
     beta: float
     acc_test: bool
+    predict: Predict
     sweep: Sweep = field(default_factory=Sweep)
     average: float = 0.0
     best: float = math.inf
@@ -35,8 +37,7 @@ class Sweeper:
     def step(self, lr: float, batch: Any) -> bool:
         """Notes loss and accuracy, then updates with `lr`; False once the loss has exploded."""
         set_learning_rate(self.optimizer, lr)
-        inputs, targets = _on_device_of(self.model, batch)
-        outputs = self.model(inputs)
+        outputs, targets = self.predict(_on_device_of(self.model, batch))
         loss = self.loss_fn(outputs, targets)
         if not math.isfinite(loss.item()):
             self._check_begun(lr, loss.item())
@@ -71,8 +72,8 @@ class Sweeper:
         correct = total = 0
         with torch.no_grad():
             for batch in self.val_loader:
-                inputs, targets = _on_device_of(self.model, batch)
-                correct += _correct(self.model(inputs), targets)
+                outputs, targets = self.predict(_on_device_of(self.model, batch))
+                correct += _correct(outputs, targets)
                 total += targets.numel()
         self.model.train()
         if total == 0:
@@ -121,11 +122,15 @@ def _shape(value: Any) -> str:
     return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
 
 
-def _on_device_of(model: nn.Module, batch: Any) -> tuple[Any, Any]:
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+def pair(model: nn.Module, batch: Any) -> tuple[Any, Any]:
+    """(outputs, targets) of a batch that is a pair (inputs, targets)."""
     if not isinstance(batch, list | tuple) or len(batch) != 2:
         raise InvalidSetting(
             f"LRFinder.find: got a batch of type {type(batch).__name__}, but batches must be "
-            "pairs (inputs, targets); wrap the loader"
+            "pairs (inputs, targets); wrap the loader, or give predict"
         )
-    return to_device(batch[0], device), to_device(batch[1], device)
+    return model(batch[0]), batch[1]
+
+
+def _on_device_of(model: nn.Module, batch: Any) -> Any:
+    return to_device(batch, next((p.device for p in model.parameters()), torch.device("cpu")))

@@ -179,11 +179,24 @@ class Trainer(Validating):
         """Sweeps the learning rate over the training data and leaves no trace.
 
         The finder's `range()`, `plot(path)` and `schedule(kind)` say what it saw; the last goes to
-        `set_options(lr_scheduler=…)`. `settings` are those of LRFinder.
+        `set_options(lr_scheduler=…)`. `settings` are those of LRFinder. Batches are taken apart by
+        `predict`; the option tb_writer gets the lr_find/* scalars.
         """
         finder = LRFinder(**settings)
-        finder.find(self.model, self.optimizer, self.loss_fn, self.train_loader, self.val_loader)
+        finder.find(
+            self.model,
+            self.optimizer,
+            self.loss_fn,
+            self.train_loader,
+            self.val_loader,
+            self.options.tb_writer,
+            self._predict_precisely,
+        )
         return finder
+
+    def _predict_precisely(self, batch: Any) -> tuple[Any, Any]:
+        with self.precision():
+            return self.predict(batch)
 
     # -- where it stands
     @property

@@ -84,6 +84,15 @@ def test_the_injected_writer_gets_the_history_once_and_never_backwards(tmp_path)
     assert min(step for tag, step, _ in second.scalars) > 10 - 1
 
 
+def test_other_callbacks_in_the_middle_write_nothing_a_second_time(tmp_path):
+    recorder = Recorder()
+    trainer = make(tmp_path, tb_writer=recorder, num_epochs=1)
+    trainer.fit()
+    trainer.set_options(callbacks=[Scribe()], num_epochs=2)
+    trainer.fit()
+    assert len(recorder.scalars) == len(set(recorder.scalars)) == 20 + 2 * 3
+
+
 def test_the_history_is_saved_as_data(tmp_path):
     trainer = make(tmp_path, checkpoint_name="x")
     trainer.fit()

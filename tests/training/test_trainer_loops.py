@@ -1,5 +1,7 @@
 """Loops of another shape, and what an optimizer step is made of."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -26,16 +28,27 @@ def test_train_epoch_and_val_epoch_may_be_pass(tmp_path):
         make(tmp_path, train_dataset=None).fit()
 
 
-def test_an_autoencoder_overrides_what_is_predicted(tmp_path):
-    class Auto(Trainer):
-        def predict(self, batch):
-            inputs, _ = batch
-            return self.network(inputs), inputs
+class AutoEncoder(Trainer):
+    def predict(self, batch):
+        inputs, _ = batch
+        return self.network(inputs), inputs
 
-    trainer = make(tmp_path, Auto, nn.Linear(4, 4), loss_function="MSELoss", num_epochs=3)
+
+def test_an_autoencoder_overrides_what_is_predicted(tmp_path):
+    trainer = make(tmp_path, AutoEncoder, nn.Linear(4, 4), loss_function="MSELoss", num_epochs=3)
     trainer.fit()
     losses = trainer.history.get("loss/val")
     assert losses[-1] < losses[0]
+
+
+def test_the_learning_rate_range_of_another_kind_of_batch_is_found_too(tmp_path):
+    written = []
+    writer = SimpleNamespace(add_scalar=lambda tag, value, step: written.append(tag))
+    options = {"loss_function": "MSELoss", "tb_writer": writer, "amp": True}
+    trainer = make(tmp_path, AutoEncoder, nn.Linear(4, 4), **options)
+    finder = trainer.find_lr(num_epochs=1, lr_select_method="min_loss", acc_test=False)
+    assert finder.range().lr_min < finder.range().lr_max
+    assert "lr_find/smooth_loss" in written
 
 
 def test_two_players_override_train_epoch_and_resume_in_its_middle(tmp_path):

@@ -132,8 +132,10 @@ def test_without_a_seed_the_order_of_the_data_resumes_too(tmp_path):
     assert torch.equal(*orders)
 
 
-@pytest.mark.parametrize("optim", ["Adam", "SGD"])
-def test_a_checkpoint_of_another_device_goes_on_here(tmp_path, monkeypatch, optim):
+@pytest.mark.parametrize(
+    ("optim", "device_map"), [("Adam", None), ("SGD", {"cuda:7": "cpu"}), ("SGD", "cpu")]
+)
+def test_a_checkpoint_of_another_device_goes_on_here(tmp_path, monkeypatch, optim, device_map):
     whole, first = (make(tmp_path, optim_function=optim, save_every=0) for _ in range(2))
     whole.train(15)
     whole.train(5)
@@ -142,7 +144,7 @@ def test_a_checkpoint_of_another_device_goes_on_here(tmp_path, monkeypatch, opti
         patch.setattr("torch.serialization.location_tag", lambda storage: "cuda:7")
         path = first.save()
     assert b"cuda:7" in (path / "state.pt").read_bytes()
-    second = make(tmp_path, optim_function=optim)
+    second = make(tmp_path, optim_function=optim, device_map=device_map)
     assert second.resume()
     second.train(5)
     assert same(weights(whole), weights(second)) and whole.history == second.history
