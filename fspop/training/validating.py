@@ -90,8 +90,9 @@ class Validating(Resumable):
         """Counts what a training batch got right; an epoch's share becomes acc/train."""
         right = count_correct(outputs, targets)
         if right is not None:
+            right = right if self.world_size == 1 else summed(right)  # even shares
             self._right = right + self._right
-            self._counted += targets.numel()
+            self._counted += targets.numel() * self.world_size
 
     def log_counted(self) -> None:
         """Adds acc/train to the history, where something was counted, and counts anew."""
