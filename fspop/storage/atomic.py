@@ -80,6 +80,38 @@ def create(path: Path, data: bytes, *, sync: bool = True) -> None:
         raise
 
 
+class Offer:
+    """A new file that others can read at once, and that is durable after `sync`.
+
+    On an error in either it is removed again.
+    """
+
+    def __init__(self, path: Path, data: bytes):
+        self._path = path
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o664)
+        try:
+            write_all(self._fd, data)
+            os.close(os.dup(self._fd))  # closing is what hands the bytes of an NFS client over
+        except OSError:
+            self.withdraw()
+            raise
+
+    def sync(self) -> None:
+        """Makes the content durable."""
+        try:
+            os.fsync(self._fd)
+        except OSError:
+            self.withdraw()
+            raise
+
+    def withdraw(self) -> None:
+        """Removes the temporary name; what was linked meanwhile stays. May be called twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        remove(self._path)
+
+
 def read(path: Path) -> bytes:
     """The bytes of a regular file; a link is refused (ELOOP), and so is a pipe (EINVAL)."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -12,6 +12,7 @@ import signal
 POINTS = (
     "commit.locked",
     "commit.built",
+    "commit.offered",
     "commit.written",
     "commit.linked",
     "commit.unlocked",

@@ -71,6 +71,8 @@ class CommitLock:
         """Lets the lock go, if held. An error here is the next holder's business, not the
         commit's.
         """
+        if self._fd < 0:
+            return
         with contextlib.suppress(OSError):
             unlock_descriptor(self._fd)
         self._close()

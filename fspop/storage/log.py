@@ -11,25 +11,30 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from fspop.errors import Damaged
+from fspop.errors import Damaged, FspopError
 from fspop.paths import RunPaths
 from fspop.records import AnyOp, State
-from fspop.storage.atomic import HOPELESS, as_fspop_error, create, remove, sync_folder
+from fspop.storage.atomic import HOPELESS, Offer, as_fspop_error, sync_folder
 from fspop.storage.base import Build, Committed, Transactions
 from fspop.storage.chain import Prepared, prepare
 from fspop.storage.crash import reach
 from fspop.storage.lock import CommitLock
+from fspop.storage.pipeline import Pipeline
 from fspop.storage.reader import Attempts, LogReader
 from fspop.storage.snapshot import compact, history_record, newest_snapshot
 
 T = TypeVar("T")
 
-PATIENCE_S = 30.0
+RETRIED_FOR_S = 30.0
 """How long errors that a server's restart explains are retried."""
 MIN_TRIES = 5
 """And how often at least: a process may have been stopped for longer than that."""
-LONGEST_COURTESY_S = 0.02
-"""How long at most a committer lets the next one's flush carry its own along."""
+PIPELINED_ABOVE_S = 0.001
+"""From this time of a flush on, the lock is given back before it: below, handing the lock over and
+reading what is only offered cost more than they save.
+"""
+PATIENCE = 5
+"""How many flushes long a committer waits for the record it builds on to appear."""
 
 
 class _FromBuild(Exception):
@@ -51,7 +56,8 @@ class FileLog:
         records_per_segment: int = 256,
         *,
         use_lock: bool = True,
-        patience_s: float = PATIENCE_S,
+        patience_s: float = RETRIED_FOR_S,
+        pipelined_above_s: float = PIPELINED_ABOVE_S,
     ):
         self._paths = paths
         self._size = records_per_segment
@@ -59,8 +65,10 @@ class FileLog:
         self._lock = CommitLock(paths.lock) if use_lock else None
         self._threads = threading.RLock()
         self._transactions = Transactions()
-        self._create_s = 0.0
+        self._flush_s = 0.0
+        self._pipelined_above_s = pipelined_above_s
         self._reader = LogReader(paths, records_per_segment)
+        self._pipeline = Pipeline(paths, self._reader)
 
     def refresh(self) -> State:
         """The newest state. Raises Damaged for a gap, a bad checksum or a broken chain that
@@ -108,43 +116,67 @@ class FileLog:
         an earlier attempt turned out to have been linked.
         """
         had_lock = self._lock is not None and self._lock.acquire(self._reader.catch_up)
-        temporary = None
+        offer: Offer | None = None
         try:
-            reach("commit.locked")
-            state = self._reader.catch_up()
-            if attempts.found:
+            state = self._newest(attempts)
+            if state is None:
                 return None
-            if not self._reader.tail_stands():
-                self._reader.forget()
-                return None
-            ops = _operations(build, state)
-            if not ops:
+            tip = self._pipeline.tip(state) if had_lock else state
+            ops = _operations(build, tip, for_good=tip is state)
+            if not ops and tip is state:
                 return Committed(state, None)
-            path = self._paths.record(state.seq)
-            prepared = prepare(state, attempts.txn, worker, ops, path)
-            reach("commit.built")
-            temporary = self._paths.attempt(state.seq, attempts.txn, attempts.begin(state.seq))
-            began = time.monotonic()
-            create(temporary, prepared.raw)
-            self._create_s = time.monotonic() - began
-            reach("commit.written")
-            return prepared if _link(temporary, path) else None
+            if ops:
+                path = self._paths.record(tip.seq)
+                prepared = prepare(tip, attempts.txn, worker, ops, path)
+                reach("commit.built")
+                temporary = self._paths.attempt(tip.seq, attempts.txn, attempts.begin(tip.seq))
+                offer = Offer(temporary, prepared.raw)
+                reach("commit.offered")
+            if self._flush_s > self._pipelined_above_s:
+                self._release()
+            if offer:
+                self._sync(offer)
+                reach("commit.written")
+            if tip is not state and not self._pipeline.await_turn(tip, PATIENCE * self._flush_s):
+                return None
+            return prepared if offer and _link(temporary, path) else None
         finally:
-            if had_lock and self._lock:
-                self._lock.release()
+            self._release()
             reach("commit.unlocked")
-            if temporary:
-                remove(temporary)
+            if offer:
+                offer.withdraw()
+
+    def _release(self) -> None:
+        if self._lock:
+            self._lock.release()
+
+    def _sync(self, offer: Offer) -> None:
+        began = time.monotonic()
+        offer.sync()
+        self._flush_s += (time.monotonic() - began - self._flush_s) / 4
+
+    def _newest(self, attempts: Attempts) -> State | None:
+        """The newest state to build on; None where this transaction was found in the log, or where
+        a server lost the last record.
+        """
+        reach("commit.locked")
+        state = self._reader.catch_up()
+        if attempts.found:
+            return None
+        if not self._reader.tail_stands():
+            self._reader.forget()
+            return None
+        return state
 
     def _sync_folder(self) -> None:
         """Makes the record's name durable.
 
         Where others wait for the lock, one of them is about to fsync its record, and a journalling
         filesystem then writes this name along. Giving it that time makes one flush out of two: 25 %
-        more commits per second from eight processes on ext4.
+        more commits per second from eight processes on ext4. Slow flushes overlap anyway.
         """
-        if self._lock and self._lock.contended:
-            time.sleep(min(self._create_s, LONGEST_COURTESY_S))
+        if self._lock and self._lock.contended and self._flush_s <= self._pipelined_above_s:
+            time.sleep(self._flush_s)
         sync_folder(self._paths.log)
 
     def _is_for_good(self, linked: Prepared) -> bool:
@@ -183,11 +215,19 @@ class FileLog:
             pass  # the commit stands; whoever commits next tries again
 
 
-def _operations(build: Build, state: State) -> Sequence[AnyOp]:
+def _operations(build: Build, state: State, *, for_good: bool) -> Sequence[AnyOp]:
+    """What `build` makes of a state; where that is only offered so far, an error of its is none:
+    the caller asks again when the offers were kept, or were not.
+    """
     try:
         return build(state)
     except OSError as error:
-        raise _FromBuild(error) from error
+        if for_good:
+            raise _FromBuild(error) from error
+    except FspopError:
+        if for_good:
+            raise
+    return []
 
 
 def _link(temporary: Path, path: Path) -> bool:

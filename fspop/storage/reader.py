@@ -12,7 +12,7 @@ from fspop.paths import RunPaths
 from fspop.records import Record, State
 from fspop.storage import codec
 from fspop.storage.atomic import list_names, read
-from fspop.storage.chain import follow
+from fspop.storage.chain import Prepared, follow
 from fspop.storage.snapshot import (
     history_record,
     load_snapshot,
@@ -61,6 +61,7 @@ class Attempts:
 class LogReader:
     """The newest state and the bytes of recent records. Not for two threads at once.
 
+    `offers` are the temporaries of the last listing for numbers that were not taken yet, in order.
     `attempts` is the commit under way: whoever reads on while it lasts must not pass its record
     without noticing.
     """
@@ -70,6 +71,8 @@ class LogReader:
         self._size = records_per_segment
         self._recent: dict[int, bytes] = {}
         self._folded: dict[int, State] = {}
+        self._expected: dict[int, Prepared] = {}
+        self.offers: list[str] = []
         self.state = State()
         self.snapshot = 0
         self.attempts: Attempts | None = None
@@ -90,6 +93,7 @@ class LogReader:
         self.state = state
         self._recent.clear()
         self._folded.clear()
+        self._expected.clear()
 
     def advance(self, state: State, raw: bytes) -> None:
         """Goes on to `state`, which folding the genuine record `raw` gave."""
@@ -129,6 +133,7 @@ class LogReader:
         start = self.state.seq
         names = list_names(self._paths.log)
         last = newest_record(names)
+        self.offers = sorted(n for n in names if (self._paths.attempt_seq(n) or -1) > last)
         new = read_listed(self._paths, start, names) if last >= start else []
         self.snapshot = newest_snapshot(self._paths)
         if self.snapshot > start:
@@ -153,10 +158,21 @@ class LogReader:
 
     def _fold(self, new: list[bytes]) -> None:
         for raw in new:
-            state, record = follow(self.state, raw, self._paths.record(self.state.seq))
+            state, record = self._follow(raw)
             self.advance(state, raw)
             if self.attempts:
                 self.attempts.note(record)
+
+    def _follow(self, raw: bytes) -> tuple[State, Record]:
+        """Folds the next record's bytes, unless that was done when they were only offered."""
+        expected = self._expected.pop(self.state.seq, None)
+        if expected and expected.raw == raw and expected.record.previous == self.state.digest:
+            return expected.state, expected.record
+        return follow(self.state, raw, self._paths.record(self.state.seq))
+
+    def expect(self, offered: Prepared) -> None:
+        """Remembers what a record leads to that somebody else is about to link."""
+        self._expected[offered.record.seq] = offered
 
     def tail_stands(self) -> bool:
         """Whether the last record is still the one that was folded; a server may have lost it."""

@@ -18,7 +18,9 @@ def test_a_few_seconds_of_kills_lose_nothing(tmp_path):
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("flags", [[], ["--no-lock"]], ids=["locked", "lockless"])
+@pytest.mark.parametrize(
+    "flags", [[], ["--pipelined"], ["--no-lock"]], ids=["locked", "pipelined", "lockless"]
+)
 @pytest.mark.parametrize("point", COMMIT_POINTS)
 def test_kills_at_every_place_lose_nothing(tmp_path, point, flags):
     paths = make_run(tmp_path, 8)

@@ -44,6 +44,15 @@ def test_half_a_minute_of_stopping_loses_nothing(tmp_path, size):
     assert check_nothing_lost(paths, size) > 500
 
 
+def test_a_few_seconds_of_offers_not_kept_lose_nothing(tmp_path):
+    paths = make_run(tmp_path, 16)
+    environment = {"FSPOP_STOP_AT": "commit.written%10"}
+    with Committers(paths, 4, 4.0, 16, "--pipelined", **environment) as committers:
+        committers.tend(stopped_s=0.1)
+    assert committers.stops > 10
+    assert check_nothing_lost(paths, 16) > 50
+
+
 @pytest.mark.chaos
 @pytest.mark.parametrize("point", COMMIT_POINTS)
 def test_stopping_just_there_loses_nothing(tmp_path, point):
@@ -57,8 +66,9 @@ def test_stopping_just_there_loses_nothing(tmp_path, point):
 
 
 @pytest.mark.chaos
-def test_stopping_with_the_lock_loses_nothing_either(tmp_path):
+@pytest.mark.parametrize("flags", [[], ["--pipelined"]], ids=["", "pipelined"])
+def test_stopping_with_the_lock_loses_nothing_either(tmp_path, flags):
     paths = make_run(tmp_path, 64)
-    with Committers(paths, 6, 20.0, 64) as committers:
+    with Committers(paths, 6, 20.0, 64, *flags) as committers:
         committers.stop_at_random(seed=3, pause_s=0.05)
     assert check_nothing_lost(paths, 64) > 100

@@ -16,9 +16,10 @@ POINTS = [point for point in crash.POINTS if point.startswith(("commit.", "compa
 RECORDED = {"commit.linked", "commit.unlocked", "commit.synced", "commit.acknowledged"}
 
 
+@pytest.mark.parametrize("flags", [[], ["--pipelined"]], ids=["", "pipelined"])
 @pytest.mark.parametrize("point", POINTS)
-def test_others_go_on_after_a_kill_at(point, paths, log):
-    victim = start(paths, "victim", 20.0, 8, "--count", "40", FSPOP_CRASH_AT=point)
+def test_others_go_on_after_a_kill_at(point, flags, paths, log):
+    victim = start(paths, "victim", 20.0, 8, "--count", "40", *flags, FSPOP_CRASH_AT=point)
     assert victim.wait(100) == -signal.SIGKILL and end(victim) == -signal.SIGKILL
     done = acknowledged(paths)
     seen = log.refresh()

@@ -132,6 +132,13 @@ class TestFileLog(LogContract):
         return lambda: FileLog(paths, 8)
 
 
+class TestFileLogThatPipelines(LogContract):
+    @pytest.fixture
+    def opener(self, tmp_path):
+        paths = make_paths(tmp_path)
+        return lambda: FileLog(paths, 8, pipelined_above_s=-1.0)
+
+
 class TestFileLogWithoutLock(LogContract):
     @pytest.fixture
     def opener(self, tmp_path):
