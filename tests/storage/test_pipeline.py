@@ -44,6 +44,8 @@ def in_background(call):
 
 
 def said(paths):
+    """The numbers on record, of a log whose chain holds."""
+    FileLog(paths, 8).refresh()
     return [n for _, n in numbers(read_records(paths, 8))]
 
 
@@ -66,19 +68,19 @@ def test_a_commit_builds_on_an_offered_record_and_waits_for_it(paths, log, offer
 
 def test_the_lock_is_free_while_a_slow_flush_goes_on(paths, log, monkeypatch):
     slow, quick = (FileLog(paths, 8, pipelined_above_s=-1.0) for _ in range(2))
-    flush, began = os.fsync, threading.Event()
+    flush, flushing, go_on = os.fsync, threading.Event(), threading.Event()
 
-    def flush_slowly(fd):
-        began.set()
-        time.sleep(0.3 * (threading.current_thread() is thread))
+    def flush_when_told(fd):
+        flushing.set()
+        assert go_on.wait(20)
         flush(fd)
 
-    monkeypatch.setattr("os.fsync", flush_slowly)
+    monkeypatch.setattr("os.fsync", flush_when_told)
     thread = threading.Thread(target=lambda: report(slow, 1))
     thread.start()
-    began.wait()
-    assert quick._lock.acquire()
+    assert flushing.wait(20) and quick._lock.acquire()
     quick._lock.release()
+    go_on.set()
     thread.join()
     assert said(paths) == [1]
 
