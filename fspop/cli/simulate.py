@@ -1,7 +1,6 @@
 """`fspop simulate`: a strategy on a toy problem with a known answer."""
 
 import contextlib
-import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -114,18 +113,10 @@ def _problem(given: str | None) -> str:
 def in_memory(problem: str, experiment: "Experiment", seeds: range) -> "Report":
     """The report on these seeds, with random search beside it."""
     from fspop.simulation.report import make_report
-    from fspop.simulation.study import study
+    from fspop.simulation.study import beside, study
 
     values, *others = study([experiment, *beside(experiment)], seeds)
     return make_report(problem, experiment, seeds, values, others[0] if others else None)
-
-
-def beside(experiment: "Experiment") -> list["Experiment"]:
-    """The same with random search, unless that is what it is."""
-    from fspop.mutators import RandomSearch
-
-    chance = RandomSearch()
-    return [dataclasses.replace(experiment, mutator=chance)] * (experiment.mutator != chance)
 
 
 def listed() -> list[str]:

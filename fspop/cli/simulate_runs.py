@@ -11,13 +11,12 @@ from msgspec.structs import replace
 from fspop.cli import options
 from fspop.cli.look import Watcher
 from fspop.cli.run import open_or_create
-from fspop.cli.simulate import beside
 from fspop.cli.supervise import check_scored, supervise
 from fspop.errors import ExperimentChanged
 from fspop.experiment import Experiment
 from fspop.simulation import Simulation, decisions, result
 from fspop.simulation.report import Report, make_report
-from fspop.simulation.study import study
+from fspop.simulation.study import beside, study
 from fspop.storage import read_history, read_run
 
 FILE = '''"""The toy problem {problem!r}, as `fspop simulate` made it."""

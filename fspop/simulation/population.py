@@ -87,9 +87,7 @@ class Simulation:
         params = restart.params if restart else self.problem.begin(generation.member)
         return self.problem.train(params, generation.hparams, stop - generation.step, seed)
 
-    def report(
-        self, generation: Generation, step: int, done: Trained, diverged: str = ""
-    ) -> None:
+    def report(self, generation: Generation, step: int, done: Trained, diverged: str = "") -> None:
         """Commits what training led to, with the decisions that follow. `diverged`: why its score
         does not count.
         """

@@ -7,8 +7,15 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 from fspop.experiment import Experiment
+from fspop.mutators import RandomSearch
 from fspop.simulation.measure import result
 from fspop.simulation.population import Simulation
+
+
+def beside(experiment: Experiment) -> list[Experiment]:
+    """The same with random search, unless that is what it is."""
+    chance = RandomSearch()
+    return [dataclasses.replace(experiment, mutator=chance)] * (experiment.mutator != chance)
 
 
 def simulated(experiment: Experiment) -> float | None:

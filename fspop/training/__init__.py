@@ -6,8 +6,9 @@ Importing this package is light; touching a name that needs torch imports torch.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from fspop.training.checkpoint import SavedCheckpoint, load_checkpoint, save_checkpoint
+from fspop.training.checkpoint import load_checkpoint, save_checkpoint
 from fspop.training.task import Context, Task
+from fspop.training.written import SavedCheckpoint
 
 if TYPE_CHECKING:
     from fspop.training import schedules

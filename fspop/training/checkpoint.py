@@ -8,27 +8,18 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from fspop.errors import TaskError
 from fspop.training import state_file
 from fspop.training.durable import fsync_folder, make_folder, write_error
-from fspop.training.hashed import HashedFile, HashedReader
+from fspop.training.hashed import HashedReader
 from fspop.training.opened import check_digest, opened
 from fspop.training.ranked_reading import Live, digests, mapped_state, read_state
 from fspop.training.ranks import ALONE, Ranks
+from fspop.training.written import SavedCheckpoint, write_file
 
 _COPY_BYTES = 1 << 20
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp\Z")
-
-
-class SavedCheckpoint(NamedTuple):
-    """What a record says about a checkpoint: its size, and the digest of its one file (or of the
-    one that names the files of all ranks).
-    """
-
-    size_bytes: int
-    digest: str
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> SavedCheckpoint:
@@ -134,22 +125,6 @@ def make_temporary(temporary: Path) -> None:
     """Makes this folder, and the one above where missing. Raises OSError, as all that follow."""
     make_folder(temporary.parent)
     os.mkdir(temporary)
-
-
-def write_file(path: Path, state: dict[str, Any]) -> SavedCheckpoint:
-    """Writes a state to a new file, whose name is that of `state_file` with something in front."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    file = HashedFile(fd)
-    try:
-        state_file.write_state(path.name, state, file)
-        os.fsync(fd)
-    except RuntimeError as error:
-        if file.error:  # torch's writer goes on to complain about the half file it has
-            raise file.error from None
-        raise TaskError(f"state_dict(): torch cannot save it: {error}") from error
-    finally:
-        os.close(fd)
-    return SavedCheckpoint(file.size_bytes, file.digest)
 
 
 def publish(temporary: Path, folder: Path, digest: str) -> None:

@@ -8,19 +8,14 @@ from typing import Any, NamedTuple
 
 from fspop.errors import TaskError
 from fspop.training import state_file
-from fspop.training.checkpoint import (
-    SavedCheckpoint,
-    make_temporary,
-    publish,
-    temporary_name,
-    write_file,
-)
+from fspop.training.checkpoint import make_temporary, publish, temporary_name
 from fspop.training.durable import write_error
 from fspop.training.leaf_digest import leaf_digest
 from fspop.training.opened import RANKS_FILE
 from fspop.training.plain_copy import copy_state
 from fspop.training.ranked_reading import FORMAT
 from fspop.training.ranks import Ranks
+from fspop.training.written import SavedCheckpoint, write_file
 
 Shards = dict[int, Any]
 """Tensors that are spread over ranks (DTensor), by the number of their leaf."""

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from fspop.training.checkpoint import SavedCheckpoint
 from fspop.training.ranked import Part, save_ranked, split
 from fspop.training.ranks import Ranks
 from fspop.training.saver import Saver
+from fspop.training.written import SavedCheckpoint
 
 
 def make_saver(ranks: Ranks) -> Saver:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from fspop.errors import UsageError
 from fspop.training import state_file
-from fspop.training.checkpoint import SavedCheckpoint, save_checkpoint
+from fspop.training.checkpoint import save_checkpoint
 from fspop.training.plain_copy import copy_state
+from fspop.training.written import SavedCheckpoint
 
 if TYPE_CHECKING:
     from fspop.training.host_copy import HostCopy

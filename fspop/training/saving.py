@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from fspop.errors import Damaged, NotWritable
-from fspop.training.checkpoint import SavedCheckpoint, mapped_checkpoint, save_checkpoint
+from fspop.training.checkpoint import mapped_checkpoint, save_checkpoint
 from fspop.training.durable import replace_file, write_error
 from fspop.training.saver import Saver
+from fspop.training.written import SavedCheckpoint
 
 FORMAT = 1
 _INDEX = "{name}_checkpoints.json"

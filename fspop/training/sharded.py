@@ -30,11 +30,11 @@ from torch.futures import Future
 
 from fspop.errors import ConfigurationError, FspopError, StorageUnavailable, TaskError
 from fspop.training import state_file
-from fspop.training.checkpoint import SavedCheckpoint, write_file
 from fspop.training.durable import write_error
 from fspop.training.opened import RANKS_FILE, damaged, mapped_file
 from fspop.training.plain_copy import copy_state
 from fspop.training.ranks import Ranks
+from fspop.training.written import SavedCheckpoint, write_file
 
 Written = list[tuple[str, SavedCheckpoint]]
 
