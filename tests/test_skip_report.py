@@ -22,6 +22,7 @@ pytest.skip("no such program", allow_module_level=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parallel", [(), ("-n", "2", "--dist", "loadgroup")])
 def test_skips_are_counted_and_those_without_an_allowed_reason_fail(parallel, tmp_path):
     def run(*words):

@@ -58,6 +58,7 @@ def names_of(tree, prefix=""):
     return own.union(*below)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32), st.floats(0, 1))
 def test_over_10_000_mutations_exactly_the_places_exist_whose_conditions_hold(seed, probability):

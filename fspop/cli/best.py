@@ -42,7 +42,7 @@ def command(
     run_dir: options.RunDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, with the lineage.")] = False,
 ) -> None:
-    """Show the best evaluation so far, or the front of several objectives.
+    """Show the best so far, of several objectives the front.
 
     With its hparams, its checkpoint, and the generations it descends from. In Python,
     fspop.training.load_checkpoint(Path(checkpoint))["task"] is what the task's state_dict() gave.

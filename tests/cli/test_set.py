@@ -120,7 +120,7 @@ def test_a_strategy_of_the_experiments_code_can_be_named(fspop, own):
         (2, ["mutator.interval"], "KEY=VALUE: got 'mutator.interval'; write key=value"),
         (2, ["max_deaths=3", "max_deaths=4"], "max_deaths: given twice"),
         (2, ["seed=3"], "cannot be changed in a run under way"),
-        (2, ["mutator=Mine"], "got 'Mine' (there are FIRE, PB2"),
+        (2, ["mutator=Mine"], "got 'Mine' (there are Backtracking, "),
         (2, ["--reason", "x"], "got no change"),
         (78, ["mutator.interval=0"], "TruncationSelection.interval: got 0"),
         (78, ["max_deaths=0"], "Experiment.max_deaths: got 0"),

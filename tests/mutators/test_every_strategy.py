@@ -128,6 +128,7 @@ SPACE = Space(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 2**32),

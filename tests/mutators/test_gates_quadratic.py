@@ -14,6 +14,7 @@ def test_without_exploiting_both_stay_at_039():
     assert simulated(named_experiment("quadratic", "RandomSearch")) <= 0.391
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutator", ["TruncationSelection", "BinaryTournament", "PopulationBased"])
 def test_population_based_training_reaches_119_in_19_of_20_seeds(mutator):
     experiment = named_experiment("quadratic", mutator)

@@ -306,6 +306,7 @@ for n in itertools.count():
 """
 
 
+@pytest.mark.slow
 def test_kill_9_while_saving_leaves_whole_checkpoints_and_named_temporaries_only(tmp_path):
     left = set()
     for attempt in range(6):

@@ -55,6 +55,7 @@ def at(folder):
     return int(own[-1].rpartition("_")[2]) if own else 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["sgd", "adam", "restarts"])
 def test_a_run_killed_once_ends_like_an_undisturbed_one(tmp_path, case):
     assert not run(case, tmp_path / "killed", random.randrange(1, ITERATIONS - 3))
@@ -78,6 +79,7 @@ def test_a_run_killed_twenty_times_ends_like_an_undisturbed_one(tmp_path, case):
     assert last_digest(folder) == undisturbed(case, tmp_path / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", list(CASES))
 def test_every_iteration_is_a_place_to_resume_at(tmp_path, case):
     whole = undisturbed(case, tmp_path / "whole")
