@@ -8,10 +8,9 @@ from typing import Any
 from fspop.errors import InvalidSetting
 from fspop.mutators.base import Mutator
 from fspop.objectives import Goal
-from fspop.records import check_plain
+from fspop.records import check_plain, is_number
 from fspop.seeds import Rng
 from fspop.space import Space
-from fspop.space.checks import is_number
 
 MAX_MEMBERS = 10_000
 

@@ -41,9 +41,16 @@ def judge(original: float, replays: Sequence[float | None], mode: str) -> Verdic
     mean = statistics.fmean(found) if found else None
     sd = statistics.stdev(found) if len(found) > 1 else None
     p = _p(original, mean, sd, len(found), sign)
-    made_by = "unknown" if p is None else "luck" if p < LUCKY else "schedule"
-    sentence = _sentence(original, mean, sd, p, len(found))
+    made_by = _made_by(p, rank)
+    sentence = _sentence(mean, sd, p, rank, len(found))
     return Verdict(mean, sd, rank, len(found) + 1, p, made_by, sentence)
+
+
+def _made_by(p: float | None, rank: int) -> str:
+    """An original ahead of all replays, but not so far that this is no chance, tells nothing."""
+    if p is not None and p < LUCKY:
+        return "luck"
+    return "unknown" if p is None or (rank == 1 and p < 1) else "schedule"
 
 
 def _p(original: float, mean: float | None, sd: float | None, n: int, sign: int) -> float | None:
@@ -59,9 +66,7 @@ def _is_constant(mean: float, sd: float) -> bool:
     return sd <= ROUNDING * abs(mean)
 
 
-def _sentence(
-    original: float, mean: float | None, sd: float | None, p: float | None, n: int
-) -> str:
+def _sentence(mean: float | None, sd: float | None, p: float | None, rank: int, n: int) -> str:
     if mean is None:
         return "No replay has a score that counts, so the schedule alone does not lead there."
     if p is None:
@@ -74,6 +79,16 @@ def _sentence(
         )
     if _is_constant(mean, sd or 0.0):
         return f"The schedule made the score: each time it was trained again it gave {mean:.6g}."
+    if _made_by(p, rank) == "unknown":
+        return (
+            f"{n} seeds cannot tell the schedule from luck: {again}, and the original is ahead of "
+            f"all of them, but not by more than chance may do (p = {p:.2g}); give more --seeds."
+        )
+    if rank == n + 1:
+        return (
+            f"The schedule is better than the original shows: {again}, and each of the {n} replays "
+            "is ahead of the original."
+        )
     return (
         f"The schedule made the score: {again}, and the original lies within what the seed "
         f"alone changes (p = {p:.2g}, {n} seeds)."

@@ -33,7 +33,7 @@ def command(
     names = f"member{'s' if len(retried) > 1 else ''} {', '.join(map(str, retried))}"
     print(
         f"{names} may be trained again; workers that still run take up what is free, others are "
-        f"started with 'fspop worker --id 0 --dir {shlex.quote(str(root))}' or 'fspop run'"
+        f"started with 'fspop worker --id 0 --dir {shlex.quote(str(root))}'"
     )
 
 

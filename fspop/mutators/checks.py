@@ -3,7 +3,7 @@
 from typing import Any
 
 from fspop.errors import InvalidSetting
-from fspop.space.checks import is_number
+from fspop.records import is_number
 
 
 def check_count(value: Any, where: str, least: int) -> None:

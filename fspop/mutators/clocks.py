@@ -3,7 +3,7 @@
 from fspop.errors import InvalidSetting
 from fspop.mutators.base import MemberView
 from fspop.mutators.checks import check_count
-from fspop.space.checks import is_number
+from fspop.records import is_number
 
 UNITS = ("steps", "seconds", "epochs")
 EPOCH = "epoch"

@@ -1,7 +1,7 @@
 """Learning curves in a strategy's state: a piece of text for each report (for FIRE)."""
 
 from fspop.mutators.base import MutatorState, View
-from fspop.space.checks import is_number
+from fspop.records import is_number
 
 CURVE = "curve"
 """The metric that holds the scores since the last report, one per step, oldest first."""

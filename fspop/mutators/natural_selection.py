@@ -10,7 +10,7 @@ from fspop.errors import InvalidSetting
 from fspop.mutators.exploit import Copy, Exploit, Standing
 from fspop.mutators.population_based import PopulationStrategy
 from fspop.mutators.ranking import merits
-from fspop.space.checks import is_number
+from fspop.records import is_number
 
 
 @dataclasses.dataclass(frozen=True)

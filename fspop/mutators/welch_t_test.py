@@ -10,7 +10,7 @@ from fspop.mutators.checks import check_count
 from fspop.mutators.exploit import Copy, Exploit, Standing
 from fspop.mutators.population_based import PopulationStrategy
 from fspop.mutators.student import welch
-from fspop.space.checks import is_number
+from fspop.records import is_number
 
 
 @dataclasses.dataclass(frozen=True)

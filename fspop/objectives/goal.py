@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from fspop.errors import InvalidSetting
 from fspop.objectives.dominance import RANKINGS
-from fspop.records import Evaluation, Manifest, Objectives, State
-from fspop.space.checks import is_number
+from fspop.records import Evaluation, Manifest, Objectives, State, is_number
 
 Score = float | list[float]
 """How good an evaluation is: a number, or the vector [violation, cost, …] of a goal with several

@@ -30,7 +30,7 @@ from fspop.records.operations import (
     Retried,
     SettingsChanged,
 )
-from fspop.records.plain import check_plain, encode_json
+from fspop.records.plain import check_plain, encode_json, is_number
 from fspop.records.state import (
     FORMAT,
     KEPT_CHANGES,
@@ -84,5 +84,6 @@ __all__ = [
     "encode_json",
     "generation_id",
     "in_effect",
+    "is_number",
     "parse_generation_id",
 ]

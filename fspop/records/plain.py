@@ -65,6 +65,16 @@ def _checked(value: Any, what: str) -> Any:
     )
 
 
+def is_number(value: Any) -> bool:
+    """Whether `value` is a finite number; a bool is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
 def encode_json(value: Any) -> bytes:
     """Compact JSON bytes of a struct or plain data."""
     return msgspec.json.encode(value)

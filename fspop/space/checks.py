@@ -1,10 +1,10 @@
 """Small checks that domains and explore rules share."""
 
 import json
-import math
 from typing import Any
 
 from fspop.errors import InvalidSetting
+from fspop.records import is_number
 
 
 def check_factors(factors: Any, where: str) -> None:
@@ -18,16 +18,6 @@ def check_probability(value: Any, where: str) -> None:
     """Raises InvalidSetting unless `value` is a number from 0 to 1."""
     if not is_number(value) or not 0 <= value <= 1:
         raise InvalidSetting(f"{where}: got {value!r}, but a probability is a number from 0 to 1")
-
-
-def is_number(value: Any) -> bool:
-    """Whether `value` is a finite number; a bool is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer beyond all floats
-        return False
 
 
 def as_json(value: Any) -> str:

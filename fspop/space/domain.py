@@ -6,8 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from fspop.errors import InvalidSetting
-from fspop.records import check_plain
-from fspop.space.checks import is_number
+from fspop.records import check_plain, is_number
 
 Factors = tuple[float, float]
 FACTORS: Factors = (0.8, 1.2)

@@ -5,7 +5,7 @@ import math
 import random
 from typing import Any
 
-from fspop.space.checks import is_number
+from fspop.records import is_number
 from fspop.space.domain import FACTORS, Bounded, Factors
 
 

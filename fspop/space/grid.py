@@ -6,8 +6,7 @@ import random
 from fractions import Fraction
 from typing import Any
 
-from fspop.records import check_plain
-from fspop.space.checks import is_number
+from fspop.records import check_plain, is_number
 from fspop.space.domain import FACTORS, Bounded, Factors
 
 

@@ -64,11 +64,11 @@ class Lines(Callback):
         """Place and training loss."""
         every = trainer.options.print_every
         if every and trainer.iteration % every == 0:
-            self.say(f"{place(trainer)}  {measured(trainer, '/train')}")
+            self.say(f"{place(trainer)}  {measured(trainer, '/train', of_now=True)}")
 
     def after_epoch(self, trainer: Trainer) -> None:
-        """What validation measured."""
-        text = measured(trainer, "/val")
+        """What the epoch gave, and what validation measured."""
+        text = "  ".join(filter(None, (measured(trainer, tag) for tag in ("acc/train", "/val"))))
         self.say(f"epoch {trainer.epoch}/{trainer.options.num_epochs} done  {text}".rstrip())
 
     def on_stop(self, trainer: Trainer, reason: str) -> None:
@@ -99,7 +99,8 @@ class ProgressBar(Lines):
         now_s = time.monotonic()
         if now_s - self._drawn_s >= self.every_s:
             self._drawn_s = now_s
-            self._put(f"\r{bar(trainer)} {place(trainer)}  {measured(trainer, '/train')}\x1b[K")
+            text = measured(trainer, "/train", of_now=True)
+            self._put(f"\r{bar(trainer)} {place(trainer)}  {text}\x1b[K")
 
     def say(self, text: str) -> None:
         """A line of its own in place of the bar."""
@@ -127,8 +128,9 @@ def place(trainer: Trainer) -> str:
     return f"epoch {trainer.epoch + 1}/{trainer.options.num_epochs} batch {trainer.batch}{of}"
 
 
-def measured(trainer: Trainer, suffix: str) -> str:
-    """The latest values of the tags with this ending, as text."""
+def measured(trainer: Trainer, suffix: str, *, of_now: bool = False) -> str:
+    """The latest values of the tags with this ending, as text; `of_now`: of this iteration only."""
     tags = [tag for tag in trainer.history.tags() if tag.endswith(suffix)]
     points = {tag: trainer.history.last(tag) for tag in tags}
-    return "  ".join(f"{tag} {point[1]:.4g}" for tag, point in points.items() if point)
+    shown = {t: p for t, p in points.items() if p and (not of_now or p[0] == trainer.iteration)}
+    return "  ".join(f"{tag} {point[1]:.4g}" for tag, point in shown.items())

@@ -79,4 +79,7 @@ def test_luck_is_told_from_the_schedule():
     assert worse.made_by == "schedule" and worse.rank == 4
     assert judge(0.5, [0.4, 0.4], "max").made_by == "luck"
     assert judge(0.5, [0.5], "max").made_by == "unknown"
+    ahead_of_few = judge(0.99, [0.71, 0.80], "max")
+    assert ahead_of_few.made_by == "unknown" and "cannot tell" in ahead_of_few.sentence
+    assert "better than the original shows" in worse.sentence
     assert "No replay has a score" in judge(0.5, [None, None], "max").sentence
