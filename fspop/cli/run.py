@@ -2,13 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fspop.cli import options
 from fspop.errors import ExperimentChanged, NotARun
 from fspop.records import Manifest
+
+if TYPE_CHECKING:
+    from fspop.report.schema import RunStatus
 
 
 def command(
@@ -41,7 +44,8 @@ def command(
     from fspop.cli.look import Watcher
     from fspop.cli.supervise import check_scored, supervise
 
-    if not check_scored(Watcher(root).look()):
+    watcher = Watcher(root)
+    if not check_scored(watcher.look()):
         with options.sigterm_as_interrupt():
             supervise(
                 root,
@@ -51,8 +55,21 @@ def command(
                 cache=cache and os.path.abspath(cache),
                 cache_gb=None if cache_gb is None else str(cache_gb),
             )
-    for line in best_lines(read_best(root)):
+    for line in [*best_lines(read_best(root)), *remarks(watcher.look())]:
         print(line)
+
+
+def remarks(status: "RunStatus") -> list[str]:
+    """What the end of a run must not hide: members given up, a strategy that never decided."""
+    from fspop.report.text import troubles
+
+    found = troubles(status)
+    if status.decisions == 0 and len(status.members) > 1:
+        found.append(
+            "the strategy made no decision; where it was to make some, let its interval be "
+            f"well below the {status.total_steps} steps"
+        )
+    return found
 
 
 def open_or_create(

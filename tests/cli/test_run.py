@@ -37,6 +37,11 @@ def test_a_whole_run_on_one_machine(fspop):
     assert fspop.good("best", "--dir", "run") in out
 
 
+def test_a_run_that_never_decided_says_so_at_the_end(fspop):
+    words = ["run", "toy.py", "--dir", "run", "--workers", 1, "--set", "mutator.interval=500"]
+    assert "the strategy made no decision" in fspop.good(*words).splitlines()[-1]
+
+
 def test_a_finished_run_only_shows_its_best(fspop, trained):
     out = fspop.good("run", "toy.py", "--dir", "run")
     assert "going on with run" in out and "started" not in out and "value " in out

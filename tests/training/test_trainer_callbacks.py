@@ -106,7 +106,7 @@ def test_the_history_is_saved_as_data(tmp_path):
 def test_a_bar_shows_on_a_terminal(tmp_path, capsys):
     make(tmp_path, verbose=True, progress_bar=True).fit()
     shown = capsys.readouterr().err
-    assert "█" in shown and "epoch 2/2 done  loss/val" in shown
+    assert "█" in shown and "epoch 2/2 done  acc/train" in shown
 
 
 def test_lines_show_place_and_loss(tmp_path, capsys):
