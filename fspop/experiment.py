@@ -13,6 +13,7 @@ from fspop.seeds import Rng
 from fspop.space import Space
 
 MAX_MEMBERS = 10_000
+MAX_BUDGET_GB = 10**9
 
 FirstFn = Callable[[int, random.Random], Any]
 """The first hparams of a member; its random numbers derive from the run's seed."""
@@ -79,6 +80,8 @@ class Experiment:
         _check_int("threads", self.threads, 1)
         _check_int("keep_best", self.keep_best, 1)
         _check_positive("checkpoint_budget_gb", self.checkpoint_budget_gb)
+        most = self.checkpoint_budget_gb <= MAX_BUDGET_GB
+        _check(most, "checkpoint_budget_gb", self.checkpoint_budget_gb, f"at most {MAX_BUDGET_GB}")
         _check_int("max_attempts", self.max_attempts, 1)
         _check_int("max_deaths", self.max_deaths, 1)
         if self.max_lead_steps is not None:

@@ -20,8 +20,9 @@ Target = Annotated[
         show_default=False,
     ),
 ]
+
 RunDir = Annotated[
-    Path | None,
+    str | None,  # no Path: "", as from a shell variable that is not set, is not "."
     typer.Option("--dir", metavar="DIR", envvar="FSPOP_DIR", help="The run's directory."),
 ]
 Members = Annotated[
@@ -72,11 +73,11 @@ CacheGb = Annotated[
 ]
 
 
-def needed_dir(run_dir: Path | None) -> Path:
+def needed_dir(run_dir: str | None) -> Path:
     """The run directory. Raises UsageError where neither --dir nor $FSPOP_DIR names one."""
-    if run_dir is None or not run_dir.parts:
+    if not run_dir:
         raise UsageError("which run? give --dir DIR, or set FSPOP_DIR")
-    return run_dir
+    return Path(run_dir)
 
 
 def worker_id(text: str) -> str:

@@ -103,6 +103,13 @@ def open_or_create_replay(root: Path, where: Path, member: str, seeds: int | Non
             "go on with it, or give another --to",
             path=where,
         )
+    wanted = found.recipe if member == "best" else recipe_of(root, member)
+    if wanted.generation != found.recipe.generation:
+        raise ExperimentChanged(
+            f"{where}: holds a replay of {found.recipe.generation}, not of {wanted.generation}; "
+            "give another --to",
+            path=where,
+        )
     print(f"going on with the replay of {found.recipe.generation} in {where}")
     return found
 

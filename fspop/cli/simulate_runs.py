@@ -14,6 +14,7 @@ from fspop.cli.run import open_or_create
 from fspop.cli.supervise import check_scored, supervise
 from fspop.errors import ExperimentChanged
 from fspop.experiment import Experiment
+from fspop.paths import RunPaths
 from fspop.simulation import Simulation, decisions, result
 from fspop.simulation.report import Report, make_report
 from fspop.simulation.study import beside, study
@@ -39,6 +40,12 @@ def in_runs(
 
     Runs that exist go on. Raises ExperimentChanged for a run of something else.
     """
+    if len(seeds) > 1 and RunPaths(root).manifest.exists():
+        raise ExperimentChanged(
+            f"{root}: holds a run, and several seeds need a folder for each; give another --dir, "
+            "or --seeds 1 to go on with it",
+            path=root,
+        )
     values, decided = [], []
     for seed in seeds:
         where = root if len(seeds) == 1 else root / f"seed-{seed}"

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fspop.cli import options
+from fspop.errors import InvalidSetting
 
 
 def command(
@@ -30,5 +31,9 @@ def command(
     from fspop.worker.daemon import run_worker
 
     limit_gb = DEFAULT_GB if cache_gb is None else cache_gb
+    if cache and Path(cache).resolve().is_relative_to(root.resolve()):
+        raise InvalidSetting(
+            f"cache: {cache} is inside the run directory; give a folder on a disk of this host"
+        )
     copies = CheckpointCache(Path(cache), limit_gb) if cache else None
     raise typer.Exit(run_worker(root, worker, data=data, device=device, cache=copies))

@@ -264,7 +264,13 @@ class Evolution(Mutator):
         self, state: MutatorState, view: View, me: MemberView, copy: Copy, step: int | None
     ) -> list[Donation]:
         if not self.rule.archived(2):
-            return self._living(state, view, copy, step)
+            living = self._living(state, view, copy, step)
+            setbacks = known(state, me.index)["setbacks"]
+            if step is None or me.diverged or setbacks < MAX_SETBACKS:
+                return living
+            # Back to where its generation began it would train in a circle: for ever, where scores
+            # fall or stand still and one worker trains one member after the other.
+            return [offer for offer in living if offer.source.step > me.start_step]
         archive = [
             Donation(Point(generation, at), hparams, score, f"the best so far, {generation}")
             for score, generation, at, hparams in state["archive"]

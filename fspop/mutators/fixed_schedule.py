@@ -9,6 +9,7 @@ from fspop.mutators.base import Decision, Mutator, MutatorState, View
 from fspop.mutators.checks import check_count
 from fspop.records import check_plain
 from fspop.seeds import Rng
+from fspop.space import Space
 
 Schedule = Mapping[int, Any] | Sequence[tuple[int, Any]]
 
@@ -39,8 +40,21 @@ class FixedSchedule(Mutator):
         return {"used": {}}
 
     def resume(self, view: View, former: Mutator, memory: MutatorState) -> MutatorState:
-        """With the keys that a former schedule used."""
-        return memory if isinstance(former, FixedSchedule) else self.init()
+        """With the keys that a former schedule used, where they say the same in this one."""
+        if not isinstance(former, FixedSchedule):
+            return self.init()
+        old, new = dict(former.pairs), dict(self.pairs)
+        used = memory["used"]
+        return {"used": {m: k for m, k in used.items() if k in new and old.get(k) == new[k]}}
+
+    def check(self, n_members: int, space: Space | None) -> None:
+        """Raises InvalidSetting for hparams that the space does not have."""
+        for step, hparams in self.pairs:
+            if space is not None and not space.contains(hparams):
+                raise InvalidSetting(
+                    f"{self.name}.schedule[{step}]: got {hparams!r}, which the space does not "
+                    "allow; give all of its hparams, inside their bounds"
+                )
 
     def update(
         self, state: MutatorState, view: View, rng: Rng

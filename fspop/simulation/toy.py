@@ -5,10 +5,12 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from fspop.errors import InvalidSetting
 from fspop.experiment import Experiment
 from fspop.mutators.base import Mutator
 from fspop.mutators.clocks import EPOCH
 from fspop.problems import Problem, Trained
+from fspop.records import is_number
 from fspop.seeds import derive_seed
 
 
@@ -78,6 +80,10 @@ class Toy:
 
     problem: Problem
     step_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not is_number(self.step_s) or self.step_s < 0:
+            raise InvalidSetting(f"task.step_s: got {self.step_s!r}; give seconds of at least 0")
 
     def __call__(self) -> ToyTask:
         """A member's task."""

@@ -16,6 +16,8 @@ from fspop.storage.reader import LogReader
 
 LEAST_PATIENCE_S = 0.02
 """How long at least the record before may take to appear after one's own is durable."""
+MOST_PATIENCE_S = 2.0
+"""And at most, however long flushes took: as for the lock, nobody waits for one who may be dead."""
 POLL_INTERVAL_S = 0.001
 
 
@@ -46,9 +48,9 @@ class Pipeline:
         """Whether the log came to end where `tip` does.
 
         False: another record took a place, or an offer was withdrawn or not kept for `patience_s`
-        (at least 20 ms); then no offer that stands now is followed again.
+        (20 ms to 2 s); then no offer that stands now is followed again.
         """
-        patience_s = max(patience_s, LEAST_PATIENCE_S)
+        patience_s = min(max(patience_s, LEAST_PATIENCE_S), MOST_PATIENCE_S)
         deadline, reached, absent = time.monotonic() + patience_s, -1, 0
         while (state := self._reader.catch_up()).seq < tip.seq:
             now = time.monotonic()

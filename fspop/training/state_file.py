@@ -21,6 +21,8 @@ from fspop.training.mapped import MappedFile
 
 JSON_FILE = "state.json"
 TORCH_FILE = "state.pt"
+MOST_BITS = 2000
+"""A longer whole number is written in a way that torch.load(weights_only=True) refuses."""
 
 _UNREADABLE = (
     ArithmeticError,
@@ -139,6 +141,8 @@ def _needs_torch(value: Any, where: str) -> bool:
     if value is None or kind is bool or kind is str:
         return False
     if kind is int:
+        if value.bit_length() > MOST_BITS:
+            raise TaskError(f"{where}: got a number of {value.bit_length()} bits; make it a str")
         return not -(2**63) <= value < 2**64
     if kind is float:
         return not math.isfinite(value)
@@ -149,8 +153,10 @@ def _needs_torch(value: Any, where: str) -> bool:
         inside = [_needs_torch(item, f"{where}[{key!r}]") for key, item in value.items()]
         keys = [_needs_torch(key, f"a key of {where}") or type(key) is not str for key in value]
         return kind is OrderedDict or any(inside) or any(keys)
-    if kind is bytes or _is_torch_value(value):
+    if _is_torch_value(value) or (kind is bytes and value):
         return True
+    if kind is bytes:  # torch writes it in a way that weights_only refuses
+        raise TaskError(f"{where}: got b'', which torch would not load again; use None or ''")
     raise TaskError(
         f"{where}: got {_type_name(value)}, but a state holds tensors and plain data "
         "(None, bool, int, float, str, bytes, list, tuple, dict); convert it in state_dict()"

@@ -18,6 +18,7 @@ from fspop.training.checkpoint import copy_checkpoint, mapped_checkpoint
 log = logging.getLogger("fspop.worker")
 
 DEFAULT_GB = 20.0
+MOST_GB = 1e9
 WORTH_BYTES = 1 << 20
 _COPY = re.compile(r"[a-z0-9]+-[0-9a-f]+\Z")
 _PART = re.compile(r"\.[a-z0-9]+-[0-9a-f]+\.([0-9]+)\.[0-9a-f]{16}\.part\Z")
@@ -40,8 +41,10 @@ class CheckpointCache:
     """
 
     def __init__(self, folder: Path, limit_gb: float = DEFAULT_GB):
-        if not limit_gb > 0:
-            raise InvalidSetting(f"cache: got a limit of {limit_gb!r} GB; it must be above 0")
+        if not 0 < limit_gb <= MOST_GB:
+            raise InvalidSetting(
+                f"cache: got a limit of {limit_gb!r} GB; it must be above 0 and at most {MOST_GB:g}"
+            )
         self.folder, self.limit_bytes = folder, int(limit_gb * 1e9)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

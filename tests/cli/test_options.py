@@ -7,10 +7,14 @@ from fspop.cli import options
 from fspop.errors import InvalidId, UsageError
 
 
-@pytest.mark.parametrize("given", [None, Path("")])
+@pytest.mark.parametrize("given", [None, ""])
 def test_no_directory_says_how_to_name_one(given):
     with pytest.raises(UsageError, match="--dir DIR, or set FSPOP_DIR"):
         options.needed_dir(given)
+
+
+def test_the_directory_here_may_be_named():
+    assert options.needed_dir(".") == Path(".")
 
 
 @pytest.mark.parametrize("text", ["-1", "a/b", "", ".x", "x" * 65])

@@ -250,3 +250,18 @@ def test_a_population_it_cannot_work_with_is_refused():
         TruncationSelection(5, explore=plus_one).check(1, None)
     with pytest.raises(InvalidSetting, match="no space"):
         TruncationSelection(5).check(2, None)
+
+
+@pytest.mark.parametrize("value", [lambda step: -step, lambda step: 0.5], ids=["falling", "equal"])
+def test_scores_that_do_not_rise_send_nobody_round_in_a_circle(value):
+    p = population(n=4, interval=20, fraction=0.5, total_steps=60)
+    for _ in range(60):  # one worker: a member from report to report until it leads
+        behind = [m for m in p.state.members if m.status == "active"]
+        if not behind:
+            break
+        me = min(behind, key=lambda m: m.generation.step)
+        for _ in range(2):
+            if p.state.members[me.index].status == "active":
+                step = p.generation(me.index).step + 10
+                p.report(me.index, step, value(step))
+    assert {m.status for m in p.state.members} == {"finished"}
