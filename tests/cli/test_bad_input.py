@@ -162,3 +162,17 @@ def test_a_full_filesystem_is_said_with_what_is_free(fspop, size):
     (fspop.folder / "small").mkdir()
     line = fspop.refused(75, "init", "toy.py", "--dir", "small", before=with_mount(size))
     assert "No space left on device" in line and "free some space" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["worker", "--id", "0", "--cache", "run/cache"], "is inside the run directory"),
+        (["worker", "--id", "0", "--cache", "c", "--cache-gb", "inf"], "cache: got a limit of inf"),
+        (["set", "checkpoint_budget_gb=1e308"], "checkpoint_budget_gb: got 1e+308"),
+        (["simulate", "quadratic", "--seeds", "2"], "run: holds a run, and several seeds need"),
+        (["simulate", "quadratic", "--set", "task.step_s=-1"], "task.step_s: got -1"),
+    ],
+)
+def test_settings_that_would_do_harm_are_refused_in_one_line(refused_here, trained, words, said):
+    assert said in refused_here(78, *words, "--dir", "run")

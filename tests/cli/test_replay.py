@@ -1,4 +1,5 @@
 import json
+import re
 import signal
 import time
 
@@ -51,6 +52,9 @@ def test_a_replay_that_was_killed_goes_on(fspop, trained):
     out = fspop.good(*words)
     assert "going on with the replay of" in out and "The schedule made the score" in out
     assert max(map(len, out.splitlines()[-4:])) <= 80
+    member = int(re.search(r"the replay of m(\d+)", out)[1])
+    line = fspop.refused(78, *words, "--member", (member + 1) % 3)
+    assert "holds a replay of m" in line and "give another --to" in line
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import random
 
 import pytest
 
+from fspop import Space, Uniform
 from fspop.errors import InvalidSetting
 from fspop.mutators import FixedSchedule
 from tests.mutators.driver import Population
@@ -88,3 +89,18 @@ def test_pairs_as_settings_give_them_are_read_again():
     mutator = FixedSchedule({3: "b", 1: "a"})
     assert mutator.settings() == {"schedule": [[1, "a"], [3, "b"]]}
     assert FixedSchedule(mutator.settings()["schedule"]) == mutator
+
+
+def test_hparams_that_the_space_does_not_have_are_refused_at_init():
+    space = Space({"b": Uniform(0.0, 1.0)})
+    FixedSchedule({5: {"b": 0.5}}).check(2, space)
+    for wrong in ({"zzz": 0.5}, {"b": 7.0}, 7):
+        with pytest.raises(InvalidSetting, match=r"schedule\[5\]: got .* which the space does not"):
+            FixedSchedule({5: wrong}).check(2, space)
+
+
+def test_a_corrected_schedule_fires_again_where_it_says_something_else():
+    used = {"used": {"0": 5, "1": 10}}
+    former = FixedSchedule({5: "wrong", 10: "b"})
+    corrected = FixedSchedule({5: "a", 10: "b"})
+    assert corrected.resume(None, former, used) == {"used": {"1": 10}}
