@@ -5,8 +5,14 @@ NumPy and torch take part only where something has imported them; nothing is imp
 
 import base64
 import random
+import struct
 import sys
 from typing import Any
+
+_PYTHON = struct.Struct("<625L")
+"""Python's generator: 624 words and a position. As one text a state costs little to look through,
+which is done several times for every checkpoint.
+"""
 
 
 def seed_all(seed: int) -> None:
@@ -28,11 +34,11 @@ def capture(device: str = "cpu") -> dict[str, Any]:
     With CUDA in use it holds one GPU's generator: that of `device`, or of the current one.
     """
     version, words, gauss_next = random.getstate()
-    state: dict[str, Any] = {"python": [version, list(words), gauss_next]}
+    state: dict[str, Any] = {"python": [version, _to_text(_PYTHON.pack(*words)), gauss_next]}
     if "numpy" in sys.modules:
         import numpy
 
-        state["numpy"] = _as_lists(numpy.random.get_state(legacy=False))
+        state["numpy"] = _as_plain(numpy.random.get_state(legacy=False))
     if "torch" in sys.modules:
         state |= _capture_torch(device)
     return state
@@ -44,11 +50,11 @@ def restore(state: dict[str, Any], device: str = "cpu") -> None:
     A CUDA state is left aside on a machine without CUDA, where the numbers would differ anyway.
     """
     version, words, gauss_next = state["python"]
-    random.setstate((version, tuple(words), gauss_next))
+    random.setstate((version, _PYTHON.unpack(_from_text(words)), gauss_next))
     if "numpy" in state:
         import numpy
 
-        numpy.random.set_state(state["numpy"])
+        numpy.random.set_state(_as_arrays(state["numpy"]))
     if "torch" in state:
         _restore_torch(state, device)
 
@@ -56,35 +62,55 @@ def restore(state: dict[str, Any], device: str = "cpu") -> None:
 def _capture_torch(device: str) -> dict[str, Any]:
     import torch
 
-    states = {"torch": _to_text(torch.get_rng_state())}
+    states = {"torch": _to_text(torch.get_rng_state().numpy())}
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        states["cuda"] = _to_text(torch.cuda.get_rng_state(_cuda(device)))
+        states["cuda"] = _to_text(torch.cuda.get_rng_state(_cuda(device)).numpy())
     return states
 
 
 def _restore_torch(state: dict[str, Any], device: str) -> None:
     import torch
 
-    torch.set_rng_state(_from_text(state["torch"]))
+    torch.set_rng_state(_as_tensor(state["torch"]))
     if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(_from_text(state["cuda"]), _cuda(device))
+        torch.cuda.set_rng_state(_as_tensor(state["cuda"]), _cuda(device))
 
 
 def _cuda(device: str) -> str:
     return device if device.startswith("cuda") else "cuda"
 
 
-def _to_text(state: Any) -> str:
-    return base64.b64encode(state.numpy().tobytes()).decode()
-
-
-def _from_text(text: str) -> Any:
+def _as_tensor(text: str) -> Any:
     import torch
 
-    return torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.uint8)
+    return torch.frombuffer(bytearray(_from_text(text)), dtype=torch.uint8)
 
 
-def _as_lists(value: Any) -> Any:
+def _as_plain(value: Any) -> Any:
+    """NumPy's state, its arrays (which have one dimension) as their type and a text."""
     if isinstance(value, dict):
-        return {key: _as_lists(item) for key, item in value.items()}
-    return value.tolist() if hasattr(value, "tolist") else value
+        return {key: _as_plain(item) for key, item in value.items()}
+    if hasattr(value, "dtype") and value.ndim:
+        kept = value.astype(value.dtype.newbyteorder("<"))
+        return [kept.dtype.str, _to_text(kept)]
+    return value.item() if hasattr(value, "item") else value
+
+
+def _as_arrays(value: Any) -> Any:
+    import numpy
+
+    if isinstance(value, dict):
+        return {key: _as_arrays(item) for key, item in value.items()}
+    if isinstance(value, list):
+        kind, text = value
+        return numpy.frombuffer(_from_text(text), kind)
+    return value
+
+
+def _to_text(data: Any) -> str:
+    """The bytes of anything that has a buffer."""
+    return base64.b64encode(data).decode()
+
+
+def _from_text(text: str) -> bytes:
+    return base64.b64decode(text)
