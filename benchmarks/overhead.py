@@ -1,21 +1,21 @@
 """What a worker costs its training: the digits example by `fspop worker`, and by a plain loop.
 
-    .venv/bin/python benchmarks/overhead.py [--steps 2000] [--repeat 5] [--dir DIR] [--json]
+    .venv/bin/python benchmarks/overhead.py [--steps 2000] [--repeat 5] [--slice-s 0.5] [--json]
 
 Both train one member of the example for the same steps, on one thread, and evaluate it at the same
 ones. The worker besides makes every report and its checkpoint durable, beats, polls, and writes its
-charts; its time is that from joining the run to having left it. The two take turns in processes of
-their own, and the ratio is the median of the turns' ratios, so that whatever else the machine does
-meets both. On a machine that is busy with other things look at the time without waiting for a
-processor, which is that of the training thread. Needs scikit-learn for the digits
-(`pip install fspop[examples]`).
+charts; its time is that from joining the run to having left it. Each is a process of its own; the
+two take turns of half a second, one stopped while the other runs, so that whatever else the machine
+does (a processor may be a third slower for minutes) meets both. The ratio is the median of a few
+such pairs. Needs scikit-learn for the digits (`pip install fspop[examples]`).
 """
 
 import argparse
 import contextlib
 import io
-import json
 import os
+import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -78,8 +78,8 @@ def n_reports(root: Path) -> int:
     return sum(op.value is not None for op in ops)
 
 
-def child(system: str, root: Path, steps: int) -> dict[str, float]:
-    """Seconds, and how many reports; what both import is imported before."""
+def child(system: str, root: Path, steps: int) -> None:
+    """Imports what both need, stops itself until it is to go on, and says when it is done."""
     import tensorboardX.event_file_writer  # noqa: F401
     import torch
 
@@ -89,71 +89,103 @@ def child(system: str, root: Path, steps: int) -> dict[str, float]:
     torch.set_num_threads(1)
     load_data()
     torch.optim.SGD([torch.zeros(1)])  # the first one of a process imports for seconds
-    began = seconds()
+    print("ready", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    began = time.process_time()
     if system == "plain":
         train_plainly(steps)
     else:
         with contextlib.redirect_stdout(io.StringIO()):
             assert run_worker(root, "0") == 0
-    took = {name: value - began[name] for name, value in seconds().items()}
-    return {**took, "reports": n_reports(root) if system == "worker" else 0}
+    print(time.process_time() - began, flush=True)
 
 
-def seconds() -> dict[str, float]:
-    """On the clock; without what this thread waited for a processor (Linux); of all processors."""
-    wall_s, waited_s = time.perf_counter(), 0.0
-    with contextlib.suppress(OSError):
-        waited_s = int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
-    return {"wall": wall_s, "served": wall_s - waited_s, "cpu": time.process_time()}
+class Runner:
+    """One of the two processes, with the time in which it was not stopped."""
+
+    def __init__(self, system: str, root: Path, steps: int):
+        if system == "worker":
+            make_run(root, steps)
+        words = [sys.executable, __file__, "--child", system, "--dir", root, "--steps", steps]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        self._process = subprocess.Popen(
+            list(map(str, words)), env=environment, stdout=subprocess.PIPE, text=True
+        )
+        self.pid, self.wall_s, self.cpu_s = self._process.pid, 0.0, None
+        assert self._process.stdout is not None and self._process.stdout.readline() == "ready\n"
+        os.waitpid(self.pid, os.WUNTRACED)
+
+    def turn(self, slice_s: float) -> None:
+        """Lets it run for so long, or to its end."""
+        began_s = time.perf_counter()
+        os.kill(self.pid, signal.SIGCONT)
+        output = self._process.stdout
+        assert output is not None
+        ended = bool(select.select([output], [], [], slice_s)[0])
+        if not ended:
+            os.kill(self.pid, signal.SIGSTOP)
+            ended = os.WIFEXITED(os.waitpid(self.pid, os.WUNTRACED)[1])
+        self.wall_s += time.perf_counter() - began_s
+        if ended:
+            self.cpu_s = float(output.readline())
+            self._process.wait()
+
+    def kill(self) -> None:
+        """Ends it, whatever it is at."""
+        self._process.kill()
+        self._process.wait()
 
 
 # ---- their comparison ----------------------------------------------------------------------------
 
 
-def run(system: str, folder: Path, n: int, steps: int) -> dict[str, float]:
-    root = folder / f"run{n}"
-    if system == "worker":
-        make_run(root, steps)
-    words = [sys.executable, __file__, "--child", system, "--dir", root, "--steps", steps]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    output = subprocess.check_output(list(map(str, words)), env=environment)
-    return json.loads(output)
+def pair(folder: Path, n: int, steps: int, slice_s: float) -> dict[str, tuple[float, float]]:
+    """By system, seconds on the clock and of all processors."""
+    runners = {system: Runner(system, folder / f"run{n}", steps) for system in SYSTEMS}
+    left = [runners[system] for system in (SYSTEMS if n % 2 else SYSTEMS[::-1])]
+    try:
+        while left:
+            for runner in left:
+                runner.turn(slice_s)
+            left = [runner for runner in left if runner.cpu_s is None]
+    finally:
+        for runner in left:
+            runner.kill()
+    return {system: (r.wall_s, r.cpu_s or 0.0) for system, r in runners.items()}
 
 
-def measure(folder: Path, steps: int, repeat: int) -> list[Figure]:
-    turns = []
-    for n in range(repeat):
-        order = SYSTEMS if n % 2 else SYSTEMS[::-1]
-        turns.append({system: run(system, folder, n, steps) for system in order})
-    took = {s: statistics.median(turn[s]["wall"] for turn in turns) for s in SYSTEMS}
-
-    def ratio(what: str) -> float:
-        return statistics.median(turn["worker"][what] / turn["plain"][what] for turn in turns)
-
-    rate = statistics.median(t["worker"]["reports"] / t["worker"]["served"] for t in turns)
+def measure(folder: Path, steps: int, repeat: int, slice_s: float) -> list[Figure]:
+    pairs = [pair(folder, n, steps, slice_s) for n in range(repeat)]
+    walls, cpus = ([p["worker"][i] / p["plain"][i] for p in pairs] for i in (0, 1))
+    took = {s: statistics.median(p[s][0] for p in pairs) for s in SYSTEMS}
+    reports = n_reports(folder / "run0")
     return [
         Figure(f"plain loop, {steps} steps", took["plain"], "s"),
         Figure("worker, the same", took["worker"], "s"),
-        Figure("durable reports and checkpoints, each second of training", rate, "/s", 1.0, False),
-        Figure("worker over plain loop", ratio("wall"), "x", 1.05),
-        Figure("… without waiting for a processor", ratio("served"), "x"),
-        Figure("… in time of all processors", ratio("cpu"), "x"),
+        Figure(
+            "durable reports, each second of training", reports / took["worker"], "/s", 1, False
+        ),
+        Figure("worker over plain loop", statistics.median(walls), "x", 1.05),
+        Figure("… the least of the pairs", min(walls), "x"),
+        Figure("… the most of them", max(walls), "x"),
+        Figure("… in time of all processors", statistics.median(cpus), "x"),
     ]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--repeat", type=int, default=5, help="pairs")
+    parser.add_argument("--slice-s", type=float, default=0.5, help="how long a turn is")
     parser.add_argument("--dir", type=Path, help="where to work (default: a temporary folder)")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--child", choices=SYSTEMS, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        print(json.dumps(child(given.child, given.dir, given.steps)))
+        child(given.child, given.dir, given.steps)
         return 0
     with tempfile.TemporaryDirectory(dir=given.dir) as folder:
-        return show(measure(Path(folder), given.steps, given.repeat), given.json)
+        return show(measure(Path(folder), given.steps, given.repeat, given.slice_s), given.json)
 
 
 if __name__ == "__main__":
