@@ -4,6 +4,7 @@ A block of Python whose first line is `# NAME.py` is an experiment file and is r
 `fspop try`; the other blocks of a page are one program, run from its top.
 """
 
+import dataclasses
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from fspop import Experiment
 from fspop.cli.app import VERBS
 
 ROOT = Path(__file__).parents[1]
@@ -100,9 +102,20 @@ def test_every_verb_is_in_the_pages(verb):
     assert any(f"fspop {verb}" in page.read_text() for page in PAGES)
 
 
-@pytest.mark.parametrize(
-    "page",
-    ["concepts", "tasks", "integrations", "mutators", "controller", "results", "operating"],
-)
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=name)
 def test_the_readme_leads_to_every_page(page):
-    assert f"(docs/{page}.md)" in (ROOT / "README.md").read_text()
+    assert f"(docs/{page.name})" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Experiment), ids=lambda field: field.name)
+def test_every_setting_of_an_experiment_is_on_its_page_with_its_default(field):
+    page = (ROOT / "docs" / "experiment.md").read_text()
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{field.name}` ")]
+    default = row.split("|")[2].strip()
+    if field.default_factory is not dataclasses.MISSING:
+        wanted = f"`{field.default_factory()!r}`"
+    elif field.default is dataclasses.MISSING:
+        wanted = ""
+    else:
+        wanted = "none" if field.default is None else f"`{field.default!r}`".replace("'", '"')
+    assert default == wanted

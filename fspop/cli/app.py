@@ -35,6 +35,9 @@ VERBS = {
 """The module of each verb; its function `command` is the verb."""
 
 
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+
 class _Verbs(MutableMapping[str, Any]):
     """The commands by name; a verb's module is imported when the verb is asked for."""
 
@@ -44,7 +47,8 @@ class _Verbs(MutableMapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self._loaded:
             app = typer.Typer(add_completion=False, rich_markup_mode=None)
-            app.command(name, cls=_Command)(importlib.import_module(VERBS[name]).command)
+            verb = importlib.import_module(VERBS[name]).command
+            app.command(name, cls=_Command, context_settings=_HELP)(verb)
             self._loaded[name] = get_command(app)
         return self._loaded[name]
 
@@ -73,7 +77,7 @@ class _Group(Light, TyperGroup):
         self.commands = _Verbs()
 
 
-app = typer.Typer(cls=_Group, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(cls=_Group, add_completion=False, rich_markup_mode=None, context_settings=_HELP)
 
 
 def _show_version(wanted: bool) -> None:

@@ -72,8 +72,7 @@ def drawn(status: RunStatus, below: Sequence["RenderableType"] = ()) -> "Rendera
     for cells in zip(*(column.cells for column in shown.columns), strict=True):
         table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in cells))
     troubles = [Text(line, "red") for line in text.troubles(status)]
-    said = [*text.notes(shown, width()), *text.changes(status)]
-    notes = [Text(line, "dim") for line in said]
+    notes = [Text(line, "dim") for line in text.remarks(status, shown, width())]
     rows = [table] if status.members else []
-    above = [Text(line) for line in (text.headline(status), *text.front_line(status))]
+    above = [Text(line) for line in text.above(status)]
     return Group(*above, *rows, *notes, *troubles, *below)

@@ -1,6 +1,7 @@
 """The options that several verbs share, and the checks they have in common."""
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,14 @@ Target = Annotated[
     ),
 ]
 
+PerhapsTarget = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[FILE]",
+        help="A Python file, or FILE:NAME, as for init; may be left out where DIR is a run.",
+        show_default=False,
+    ),
+]
 RunDir = Annotated[
     str | None,  # no Path: "", as from a shell variable that is not set, is not "."
     typer.Option("--dir", metavar="DIR", envvar="FSPOP_DIR", help="The run's directory."),
@@ -78,6 +87,18 @@ def needed_dir(run_dir: str | None) -> Path:
     if not run_dir:
         raise UsageError("which run? give --dir DIR, or set FSPOP_DIR")
     return Path(run_dir)
+
+
+def host_options(
+    data: str | None, device: str | None, cache: str | None, cache_gb: float | None
+) -> dict[str, str | None]:
+    """What of this host its workers are to be given; they may run elsewhere, so paths in full."""
+    return {
+        "data": data and os.path.abspath(data),
+        "device": device,
+        "cache": cache and os.path.abspath(cache),
+        "cache_gb": None if cache_gb is None else str(cache_gb),
+    }
 
 
 def worker_id(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Self
 from fspop.cli import look
 from fspop.launch import Event
 from fspop.report.schema import RunStatus
-from fspop.report.text import number, troubles
+from fspop.report.text import counted, number, troubles
 
 PLAIN_INTERVAL_S = 5.0
 
@@ -97,12 +97,13 @@ def summary(status: RunStatus) -> str:
     """The run in one short line."""
     steps = [m.step for m in status.members] or [0]
     total = f" of {status.total_steps}" if status.total_steps else ""
+    span = f"{min(steps)}" if min(steps) == max(steps) else f"{min(steps)}..{max(steps)}"
     best = status.best
-    score = f"best {number(best.value)} ({best.generation} at {best.step})" if best else "no score"
+    score = f"best {number(best.value)} in {best.generation}" if best else "no score"
     alive = sum(w.state == "alive" for w in status.workers)
     failed = f", {status.failed} failed" if status.failed else ""
+    done = f"{status.finished} of {len(status.members)} finished{failed}"
     return (
-        f"{fraction(status):.0%}: steps {min(steps)}..{max(steps)}{total}, {score}, "
-        f"{status.evaluations} evaluations, {status.decisions} decisions, "
-        f"{status.finished} of {len(status.members)} finished{failed}, {alive} workers"
+        f"{fraction(status):.0%}, step {span}{total}, {score}, "
+        f"{counted(status.decisions, 'decision')}, {done}, {counted(alive, 'worker')}"
     )

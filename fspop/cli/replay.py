@@ -1,7 +1,6 @@
 """`fspop replay`: the schedule that led to the best score, trained again on other seeds."""
 
 import contextlib
-import os
 import shutil
 import sys
 import tempfile
@@ -55,6 +54,8 @@ def command(
     ] = None,
     data: options.Data = None,
     device: options.Device = None,
+    cache: options.Cache = None,
+    cache_gb: options.CacheGb = None,
     as_json: Annotated[bool, typer.Option("--json", help="The outcome as JSON.")] = False,
 ) -> None:
     """Tell whether the schedule or luck made the best score.
@@ -67,7 +68,9 @@ def command(
     where = to or root.parent / f"{root.name}-replay"
     with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
         facts = open_or_create_replay(root, where, member, seeds)
-        _train(where, facts.members, workers, data, device)
+        if facts.members == 1:
+            print("one seed cannot tell the schedule from luck; --seeds 5 or more may")
+        _train(where, workers, options.host_options(data, device, cache, cache_gb))
     report = read_replay(where, facts)
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
@@ -141,9 +144,7 @@ def _create(root: Path, where: Path, facts: Replayed) -> None:
         create(str(folder / PROGRAM), where, {}, folder)
 
 
-def _train(
-    where: Path, members: int, workers: int | None, data: str | None, device: str | None
-) -> None:
+def _train(where: Path, workers: int | None, host: dict[str, str | None]) -> None:
     from fspop.cli.look import Watcher
     from fspop.cli.run import usual_workers
     from fspop.cli.supervise import check_scored, supervise
@@ -151,7 +152,7 @@ def _train(
     if not check_scored(Watcher(where).look()):
         n_workers = workers or usual_workers(read_manifest(RunPaths(where)))
         with options.sigterm_as_interrupt():
-            supervise(where, n_workers, data=data and os.path.abspath(data), device=device)
+            supervise(where, n_workers, **host)
 
 
 def read_replay(where: Path, facts: Replayed) -> ReplayReport:

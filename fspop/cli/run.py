@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fspop.cli import options
-from fspop.errors import ExperimentChanged, NotARun
+from fspop.errors import ExperimentChanged, NotARun, UsageError
 from fspop.records import Manifest
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    target: options.Target,
+    target: options.PerhapsTarget = None,
     run_dir: options.RunDir = None,
     workers: Annotated[
         int | None,
@@ -34,10 +34,12 @@ def command(
 
     Creates the run if needed, starts workers, shows how it goes and the best at the end. A worker
     that dies is started again. Ctrl-C lets the workers save and end; the same command goes on
-    later, and so does any worker on any machine.
+    later, with or without FILE, and so does any worker on any machine.
     """
     root = options.needed_dir(run_dir)
     changed = options.overrides(members, seed, settings)
+    if code is not None and target is None:
+        raise UsageError("--code: give FILE too, the file in that folder")
     manifest = open_or_create(target, root, changed, code)
     n_workers = workers or usual_workers(manifest)
     from fspop.cli.best import best_lines, read_best
@@ -45,16 +47,11 @@ def command(
     from fspop.cli.supervise import check_scored, supervise
 
     watcher = Watcher(root)
-    if not check_scored(watcher.look()):
+    if check_scored(watcher.look()):
+        print(f"{root} is finished; for more steps 'fspop set --dir {root} total_steps=...'")
+    else:
         with options.sigterm_as_interrupt():
-            supervise(
-                root,
-                n_workers,
-                data=data and os.path.abspath(data),
-                device=device,
-                cache=cache and os.path.abspath(cache),
-                cache_gb=None if cache_gb is None else str(cache_gb),
-            )
+            supervise(root, n_workers, **options.host_options(data, device, cache, cache_gb))
     for line in [*best_lines(read_best(root)), *remarks(watcher.look())]:
         print(line)
 
@@ -73,11 +70,12 @@ def remarks(status: "RunStatus") -> list[str]:
 
 
 def open_or_create(
-    target: str, root: Path, overrides: dict[str, Any], code: Path | None
+    target: str | None, root: Path, overrides: dict[str, Any], code: Path | None
 ) -> Manifest:
     """The manifest of the run at `root`, which is created where it is missing.
 
-    Raises ExperimentChanged where there is a run of something else.
+    Raises ExperimentChanged where there is a run of something else, NotARun where there is none and
+    no `target` to make it of.
     """
     from fspop.paths import RunPaths
     from fspop.storage import read_manifest
@@ -86,6 +84,8 @@ def open_or_create(
     try:
         manifest = read_manifest(paths)
     except NotARun:
+        if target is None:
+            raise
         from fspop.cli.creation import create
 
         manifest = create(target, root, overrides, code)
@@ -97,8 +97,26 @@ def open_or_create(
 
 
 def _check_same(
-    manifest: Manifest, target: str, root: Path, overrides: dict[str, Any], code: Path | None
+    manifest: Manifest, target: str | None, root: Path, overrides: dict[str, Any], code: Path | None
 ) -> None:
+    from fspop.experiment_code import check_unchanged
+    from fspop.paths import RunPaths
+
+    if target is not None:
+        _check_same_code(manifest, target, root, code)
+    recorded = check_unchanged(RunPaths(root), manifest)
+    in_effect = {"members": manifest.members, "seed": manifest.seed, **recorded["overrides"]}
+    for key, value in overrides.items():
+        if key not in in_effect or in_effect[key] != value:
+            raise ExperimentChanged(
+                f"{root}: run {manifest.run} was created with {key}="
+                f"{in_effect.get(key, 'as in FILE')}, not {value}; leave it out, change it "
+                f"with 'fspop set --dir {root} {key}=...', or give another --dir for a new run",
+                path=root,
+            )
+
+
+def _check_same_code(manifest: Manifest, target: str, root: Path, code: Path | None) -> None:
     from fspop.experiment_code import digest_source, relative_file, split_target
 
     file, attribute = split_target(target)
@@ -110,19 +128,10 @@ def _check_same(
         what = f"{' and '.join(unlike)} {'differs' if len(unlike) == 1 else 'differ'}"
         raise ExperimentChanged(
             f"{root}: holds run {manifest.run} of another experiment or of another version of it "
-            f"(its {what} from {target}'s); give the original FILE and --code, "
-            "or another --dir for a new run",
+            f"(its {what} from {target}'s); leave FILE out to go on with the run's own copy, "
+            "or give another --dir for a new run",
             path=root,
         )
-    in_effect = {"members": manifest.members, "seed": manifest.seed, **recorded["overrides"]}
-    for key, value in overrides.items():
-        if key not in in_effect or in_effect[key] != value:
-            raise ExperimentChanged(
-                f"{root}: run {manifest.run} was created with {key}="
-                f"{in_effect.get(key, 'as in FILE')}, not {value}; leave it out, change it "
-                f"with 'fspop set --dir {root} {key}=...', or give another --dir for a new run",
-                path=root,
-            )
 
 
 def usual_workers(manifest: Manifest) -> int:

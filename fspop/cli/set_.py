@@ -12,6 +12,7 @@ from fspop.errors import UsageError
 from fspop.paths import RunPaths
 from fspop.records import Manifest, SettingsChanged, State, in_effect
 from fspop.report.settings import flat_settings, moment, told, written
+from fspop.report.text import counted
 from fspop.storage import check_writable, read_history, read_manifest, read_run
 
 
@@ -98,12 +99,21 @@ def _changed(root: Path, asked: Mapping[str, Any], reason: str) -> list[str]:
 
     manifest, before = read_run(root)
     state = change(root, asked, person(), reason)
+    was, now = _rows(in_effect(manifest, before)), _rows(in_effect(manifest, state))
     made = state.n_decisions - before.n_decisions
     return [
-        f"changed {told(asked)}",
-        *_settings(manifest, state),
-        *([f"{made} decisions since then"] if made > 0 else []),
+        f"changed {told(asked)}; in effect now:",
+        *(
+            f"  {name}={written(value)}{_note(was, name)}"
+            for name, value in now.items()
+            if name in asked or was.get(name, ...) != value
+        ),
+        *([f"{counted(made, 'decision')} since then"] if made > 0 else []),
     ]
+
+
+def _note(was: Mapping[str, Any], name: str) -> str:
+    return f"   (was {written(was[name])})" if name in was else "   (is new)"
 
 
 def shown(root: Path) -> list[str]:
@@ -125,13 +135,15 @@ def _history(root: Path) -> list[str]:
 
 
 def _settings(manifest: Manifest, state: State) -> list[str]:
+    was = _rows(manifest)
+    return [
+        f"{name}={written(value)}{'' if was.get(name, ...) == value else '   (changed)'}"
+        for name, value in _rows(in_effect(manifest, state)).items()
+    ]
+
+
+def _rows(manifest: Manifest) -> dict[str, Any]:
+    """Setting by dotted name."""
     from fspop.controller.changing import CHANGEABLE
 
-    now = in_effect(manifest, state)
-    rows = {name: getattr(now, name) for name in CHANGEABLE} | flat_settings(now.mutator)
-    was = {n: getattr(manifest, n) for n in CHANGEABLE} | flat_settings(manifest.mutator)
-    lines = []
-    for name, value in rows.items():
-        note = "" if was.get(name, ...) == value else "   (changed)"
-        lines.append(f"{name}={written(value)}{note}")
-    return lines
+    return {n: getattr(manifest, n) for n in CHANGEABLE} | flat_settings(manifest.mutator)

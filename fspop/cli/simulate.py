@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fspop.cli import options
-from fspop.errors import UsageError
+from fspop.errors import InvalidSetting, UsageError
 
 if TYPE_CHECKING:
     from fspop.experiment import Experiment
@@ -92,7 +92,25 @@ def chosen(
     changed = options.overrides(None, None, settings)
     if "seed" in changed:
         raise UsageError("--set seed: give --seed for the first one and --seeds for how many")
-    return name, apply_overrides(named_experiment(name, mutator), changed)
+    experiment = apply_overrides(named_experiment(name, mutator), changed)
+    _check_metrics(name, experiment)
+    return name, experiment
+
+
+def _check_metrics(name: str, experiment: "Experiment") -> None:
+    """Raises InvalidSetting for an objective or constraint on what the problem does not measure."""
+    from fspop.problems import PROBLEMS, Trained
+    from fspop.simulation.toy import metrics
+
+    problem = PROBLEMS[name]()
+    measured = metrics(problem, 0, Trained(problem.begin(0), 0.0, []))
+    there = [metric for metric, value in measured.items() if isinstance(value, int | float)]
+    missing = [metric for metric in experiment.goal.needed if metric not in there]
+    if missing:
+        raise InvalidSetting(
+            f"{name}: objectives and constraints are on {', '.join(missing)}, but the problem "
+            f"measures {', '.join(there)}"
+        )
 
 
 def _problem(given: str | None) -> str:

@@ -1,6 +1,7 @@
 """A run's status as words: numbers, ages, table cells and the lines around the table. Pure."""
 
 import shlex
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from fspop.report.settings import told
 
 GAP = 2  # spaces between two columns
 ABSENT = "-"  # where a member does not have a hparam that others have
+_CONSTANTS_SHOWN = 12
 
 
 class Column(NamedTuple):
@@ -70,10 +72,33 @@ def short(value: Any) -> str:
 
 def varying(members: Sequence[MemberStatus]) -> dict[str, list[Any]]:
     """By dotted name, the hparams that are not the same in all members; "-" where one has none."""
+    return {n: c for n, c in _by_name(members).items() if any(value != c[0] for value in c)}
+
+
+def _by_name(members: Sequence[MemberStatus]) -> dict[str, list[Any]]:
     rows = [flat(m.hparams) for m in members]
     names = dict.fromkeys(name for row in rows for name in row)
-    columns = {name: [row.get(name, ABSENT) for row in rows] for name in names}
-    return {n: c for n, c in columns.items() if any(value != c[0] for value in c)}
+    return {name: [row.get(name, ABSENT) for row in rows] for name in names}
+
+
+def constants(members: Sequence[MemberStatus], width: int) -> list[str]:
+    """The hparams that are the same in all members, in lines of at most `width` where they break;
+    none without hparams.
+    """
+    differ = varying(members)
+    same = [f"{n}={short(c[0])}" for n, c in _by_name(members).items() if n not in differ]
+    if not same:
+        return []
+    left = len(same) - _CONSTANTS_SHOWN
+    more = [f"{left} more, see --json"] if left > 0 else []
+    whose = "in all members: " if len(members) > 1 else "hparams: "
+    told = ", ".join([*same[:_CONSTANTS_SHOWN], *more])
+    return textwrap.wrap(whose + told, width, subsequent_indent="  ", break_long_words=False)
+
+
+def counted(n: int, what: str) -> str:
+    """A number of things: "1 decision", "2 decisions"."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def table(status: RunStatus, width: int) -> Table:
@@ -92,8 +117,9 @@ def table(status: RunStatus, width: int) -> Table:
 
 
 def _columns(status: RunStatus) -> list[Column]:
+    """All there is something to say in, and those that are always there."""
     members = status.members
-    return [
+    columns = [
         Column("member", [str(m.member) for m in members], number=True),
         Column("generation", [m.generation for m in members]),
         Column("step", [str(m.step) for m in members], number=True),
@@ -102,10 +128,11 @@ def _columns(status: RunStatus) -> list[Column]:
         *_objective_columns(status),
         *_hparam_columns(members),
         Column("worker", [m.worker or "-" for m in members]),
-        Column("host", [short(m.host or "-") for m in members], rank=2),
-        Column("age", [age(m.heartbeat_age_s) for m in members], number=True, rank=1),
+        Column("host", [short(m.host or "-") for m in members], rank=3),
+        Column("age", [age(m.heartbeat_age_s) for m in members], number=True, rank=2),
         Column("state", [m.state for m in members]),
     ]
+    return [c for c in columns if c.rank == 0 or any(cell != "-" for cell in c.cells)]
 
 
 def _objective_columns(status: RunStatus) -> list[Column]:
@@ -113,7 +140,7 @@ def _objective_columns(status: RunStatus) -> list[Column]:
     first = next(iter(status.objectives), "value")
     names = dict.fromkeys(name for m in status.members for name in m.objectives if name != first)
     return [
-        Column(name, [number(m.objectives.get(name)) for m in status.members], number=True, rank=2)
+        Column(name, [number(m.objectives.get(name)) for m in status.members], number=True, rank=1)
         for name in names
     ]
 
@@ -121,7 +148,7 @@ def _objective_columns(status: RunStatus) -> list[Column]:
 def _hparam_columns(members: Sequence[MemberStatus]) -> list[Column]:
     """The first two are worth more than the rest."""
     return [
-        Column(name, [short(v) for v in values], _are_numbers(values), 3 if i < 2 else 4)
+        Column(name, [short(v) for v in values], _are_numbers(values), 1 if i < 2 else 4)
         for i, (name, values) in enumerate(varying(members).items())
     ]
 
@@ -130,23 +157,19 @@ def _are_numbers(values: Sequence[Any]) -> bool:
     return not isinstance(next((v for v in values if v != ABSENT), ABSENT), str)
 
 
-def headline(status: RunStatus) -> str:
-    """One line on the run."""
-    steps = f", {status.total_steps} steps" if status.total_steps else ""
-    done = [f"{status.finished} of {len(status.members)} members finished"]
-    if status.failed:
-        done.append(f"{status.failed} failed")
+def headlines(status: RunStatus) -> list[str]:
+    """What the run is and how far it is, and below it what came of it."""
+    steps = f", {counted(status.total_steps, 'step')}" if status.total_steps else ""
+    failed = f", {status.failed} failed" if status.failed else ""
+    what = f"{status.name} (run {status.run}, {status.mode}{steps}): {status.state}"
+    of = counted(len(status.members), "member")
     best = status.best
-    return ", ".join(
-        [
-            f"{status.name} (run {status.run}, {status.mode}{steps}): {status.state}",
-            *done,
-            f"{status.evaluations} evaluations",
-            f"{status.decisions} decisions",
-            f"best {number(best.value)} ({best.generation} at {best.step})" if best else "no score",
-            f"last record {age(status.age_s)} ago",
-        ]
-    )
+    score = f"best {number(best.value)} ({best.generation} at {best.step})" if best else "no score"
+    counts = [counted(status.evaluations, "evaluation"), counted(status.decisions, "decision")]
+    return [
+        f"{what}, {status.finished} of {of} finished{failed}",
+        ", ".join([score, *counts, f"updated {age(status.age_s)} ago"]),
+    ]
 
 
 def changes(status: RunStatus) -> list[str]:
@@ -184,7 +207,8 @@ def troubles(status: RunStatus) -> list[str]:
         elif m.error and not m.failures:
             lines.append(f"member {m.member} is tried again; it had failed with {m.error}")
         elif m.failures:
-            lines.append(f"member {m.member} raised {m.failures} times in a row: {m.error}")
+            often = "once" if m.failures == 1 else f"{m.failures} times in a row"
+            lines.append(f"member {m.member} raised {often}: {m.error}")
         elif m.diverged:
             lines.append(f"member {m.member} diverged: {m.diverged}")
     for w in status.workers:
@@ -213,19 +237,31 @@ def given_up(status: RunStatus) -> str:
 
 
 def lines(status: RunStatus, width: int) -> list[str]:
-    """The whole status as plain lines: the headline, the table, what is left out, the troubles."""
+    """The whole status as plain lines: what is above the table, the table, what is below it."""
     shown = table(status, width)
     rows = zip(*([c.title, *c.cells] for c in shown.columns), strict=True)
     drawn = [_row(row, shown.columns) for row in rows] if status.members else []
-    said = [*notes(shown, width), *changes(status), *troubles(status)]
-    return [headline(status), *front_line(status), *drawn, *said]
+    return [*above(status), *drawn, *remarks(status, shown, width), *troubles(status)]
 
 
-def notes(shown: Table, width: int) -> list[str]:
-    """The line that says which columns had no room."""
+def above(status: RunStatus) -> list[str]:
+    """The lines on the run."""
+    return [*headlines(status), *front_line(status)]
+
+
+def remarks(status: RunStatus, shown: Table, width: int) -> list[str]:
+    """What is below the table whether or not anything is wrong: the hparams that are the same in
+    all members, the columns that had no room, the changes.
+    """
+    same = constants(status.members, width)
+    return [*same, *_left_out(shown, width), *changes(status)]
+
+
+def _left_out(shown: Table, width: int) -> list[str]:
     if not shown.left_out:
         return []
-    return [f"({width} columns have no room for {', '.join(shown.left_out)}; see --json)"]
+    said = f"(no room in {width} columns: {', '.join(shown.left_out)}; see --json)"
+    return textwrap.wrap(said, width, break_long_words=False)
 
 
 def _row(cells: Sequence[str], columns: Sequence[Column]) -> str:

@@ -13,6 +13,7 @@ from fspop.simulation.settings import named_experiment
 from fspop.simulation.statistics import Spread, spread
 
 WIDTH = 80
+FEW = 5  # seeds; fewer may show anything
 
 
 class Figures(Struct, frozen=True):
@@ -101,9 +102,16 @@ def make_report(
 def _published(problem: str, experiment: Experiment) -> Published | None:
     """The figures of exactly these settings, the seed aside."""
     usual = named_experiment(problem, experiment.mutator.name)
-    same = usual.mutator == experiment.mutator and usual.members == experiment.members
+    same = _decisive(usual) == _decisive(experiment)
     found = FIGURES.get((problem, experiment.mutator.name), {})
     return found.get(experiment.total_steps) if same else None
+
+
+def _decisive(experiment: Experiment) -> list[Any]:
+    """What published figures depend on, beside total_steps."""
+    domains, goal = experiment.domains, experiment.goal
+    space = domains.mapping if domains else None
+    return [experiment.mutator, experiment.members, experiment.report_every, space, goal]
 
 
 def _is_greedy(problem: str, mine: Spread, beside: Figures | None) -> bool | None:
@@ -167,5 +175,10 @@ def _meaning(report: Report) -> list[str]:
         said.append(
             f"not greedy: with these settings {name} ends above random search where what pays at "
             "the next decision is wrong in the end."
+        )
+    if len(report.seeds) < FEW and (report.gate is not None or report.greedy is not None):
+        said.append(
+            f"{len(report.seeds)} seed{'s' * (len(report.seeds) > 1)}: too few to mean much; give "
+            f"--seeds {2 * FEW}"
         )
     return [line for text in said for line in textwrap.wrap(text, WIDTH)]

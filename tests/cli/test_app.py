@@ -7,9 +7,10 @@ import fspop as package
 from fspop.cli import app
 
 
+@pytest.mark.parametrize("option", ["-h", "--help"])
 @pytest.mark.parametrize("verb", app.VERBS)
-def test_every_verb_has_help(verb, capsys):
-    assert app.run([verb, "--help"]) == 0
+def test_every_verb_has_help(verb, option, capsys):
+    assert app.run([verb, option]) == 0
     shown = capsys.readouterr().out
     assert f"Usage: fspop {verb}" in shown and len(shown.splitlines()) > 6
 

@@ -32,7 +32,7 @@ def exists(pid):
 def test_a_whole_run_on_one_machine(fspop):
     out = fspop.good("run", "toy.py", "--dir", "run", "--workers", 2)
     assert "worker 1 started" in out and "worker 1 finished" in out
-    assert "100%: steps 40..40 of 40, best " in out and "3 of 3 finished" in out
+    assert "100%, step 40 of 40, best " in out and "3 of 3 finished, 0 workers" in out
     assert re.search(r"^checkpoint  /.*/run/checkpoints/m", out, re.MULTILINE)
     assert fspop.good("best", "--dir", "run") in out
 
@@ -43,8 +43,30 @@ def test_a_run_that_never_decided_says_so_at_the_end(fspop):
 
 
 def test_a_finished_run_only_shows_its_best(fspop, trained):
-    out = fspop.good("run", "toy.py", "--dir", "run")
-    assert "going on with run" in out and "started" not in out and "value " in out
+    for words in (["toy.py"], []):
+        out = fspop.good("run", *words, "--dir", "run")
+        assert "run is finished; for more steps" in out
+        assert "started" not in out and "value " in out
+
+
+def test_a_run_goes_on_without_its_file_and_with_its_own_copy_of_it(fspop, run):
+    (fspop.folder / "toy.py").write_text("not what it was")
+    out = fspop.good("run", "--dir", "run", "--workers", 1)
+    assert "worker 0 finished" in out and "3 of 3 finished" in out
+
+
+def test_a_new_run_needs_a_file(refused_here):
+    message = refused_here(78, "run", "--dir", "new")
+    assert "no such directory; create a run with" in message
+    assert "--code: give FILE too" in refused_here(2, "run", "--dir", "new", "--code", ".")
+
+
+def test_a_run_that_a_program_made_has_no_workers_to_start(fspop, refused_here):
+    from fspop import PopulationController
+    from fspop.mutators import FixedSchedule
+
+    PopulationController([{"x": 1}], FixedSchedule({0: {"x": 1}}), fspop.folder / "made")
+    assert "start that program" in refused_here(78, "run", "--dir", "made")
 
 
 def test_a_worker_that_is_killed_is_started_again(fspop):
@@ -100,12 +122,16 @@ def test_other_settings_do_not_go_on_with_a_run(refused_here, run):
 
 
 def test_workers_that_need_a_person_end_it_with_their_line(fspop, run):
+    done = fspop("run", "toy.py", "--dir", "run", "--workers", 1, "--device", "nosuch")
+    assert done.returncode == 78
+    assert "worker 0 ended with exit code 78: --device: got 'nosuch'" in done.stderr
+
+
+def test_code_that_is_not_what_the_run_began_with_starts_no_worker(fspop, refused_here, run):
     with (run / "experiment/toy.py").open("a") as file:
         file.write("# another")
-    done = fspop("run", "toy.py", "--dir", "run", "--workers", 1)
-    assert done.returncode == 78
-    assert "worker 0 ended with exit code 78" in done.stderr
-    assert "not the code that run" in done.stderr
+    for words in (["toy.py"], []):
+        assert "not the code that run" in refused_here(78, "run", *words, "--dir", "run")
 
 
 def test_a_run_whose_members_all_failed_says_so_and_goes_on_after_a_retry(fspop):

@@ -62,7 +62,12 @@ def births(run):
 def test_what_is_changed_is_on_record_and_shown(fspop, run):
     manifest = (run / "run.json").read_bytes()
     words = ["set", "--dir", "run", "mutator.interval=20", "max_attempts=5", "--reason", "too slow"]
-    assert "mutator.interval=20   (changed)" in fspop.good(*words)
+    out = fspop.good(*words)
+    assert out.splitlines() == [
+        "changed mutator.interval=20 max_attempts=5; in effect now:",
+        "  max_attempts=5   (was 3)",
+        "  mutator.interval=20   (was 10)",
+    ]
     (change,) = changes(run)
     assert "@" in change.by and change.asked == {"mutator.interval": 20, "max_attempts": 5}
     assert (run / "run.json").read_bytes() == manifest

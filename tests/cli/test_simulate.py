@@ -12,6 +12,17 @@ def test_a_simulation_shows_figures_and_the_verdict(fspop):
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_other_settings_than_the_published_ones_have_no_gate(fspop):
+    for setting in ("mode=min", "report_every=10", "space.h0.high=2.0"):
+        out = fspop.good("simulate", "quadratic", "--seeds", "1", "--set", setting)
+        assert "no gate" in out and "too few" not in out
+
+
+def test_a_verdict_on_a_few_seeds_says_that_it_is_one(fspop):
+    assert "2 seeds: too few to mean much" in fspop.good("simulate", "quadratic", "--seeds", "2")
+    assert "too few" not in fspop.good("simulate", "quadratic", "--seeds", "5")
+
+
 def test_as_json_it_has_every_value(fspop):
     words = ["--mutator", "random-search", "--seeds", "3", "--seed", "4", "--json"]
     data = json.loads(fspop.good("simulate", "quadratic", *words))
@@ -45,6 +56,7 @@ def test_real_workers_decide_what_was_decided_in_memory_and_go_on(fspop):
         (["plain", "--set", "mutator.fration=3"], 2, "did you mean 'fraction'?"),
         (["plain", "--set", "mutator.fraction=3"], 78, "TruncationSelection.fraction: got 3"),
         (["plain", "--set", "seed=3"], 2, "give --seed"),
+        (["plain", "--set", 'constraints=["loss <= 1"]'], 78, "are on loss, but the problem"),
         (["plain", "--workers", "2"], 2, "give --dir too"),
         (["plain", "--mutator", "FIRE", "--set", "members=8"], 78, "FIRE.sizes"),
     ],

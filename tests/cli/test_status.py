@@ -9,17 +9,20 @@ from tests.cli.conftest import PROJECT
 
 
 def test_a_pipe_gets_plain_lines_of_80_columns(fspop, trained):
-    head, titles, *rows = fspop.good("status", "--dir", "run").splitlines()
+    head, score, titles, *rows = fspop.good("status", "--dir", "run").splitlines()
     assert head.startswith("run (run ") and "finished, 3 of 3 members finished" in head
+    assert score.startswith("best ") and "12 evaluations" in score
     assert titles.split()[:4] == ["member", "generation", "step", "value"]
     assert len(rows) >= 3 and rows[0].split()[2] == "40" and rows[0].endswith("finished")
-    assert max(map(len, [titles, *rows])) <= 80
+    assert max(map(len, [head, score, titles, *rows])) <= 80
     assert all(ord(c) < 128 and c.isprintable() for c in titles + "".join(rows))
 
 
 def test_the_width_may_be_given(fspop, trained):
     wide = fspop.good("status", "--dir", "run", COLUMNS="200").splitlines()
-    assert "host" in wide[1] and "no room" not in "".join(wide)
+    assert "best" in wide[2].split() and "no room" not in "".join(wide)
+    narrow = fspop.good("status", "--dir", "run", COLUMNS="50").splitlines()
+    assert "best" not in narrow[2].split() and "(no room in 50 columns: " in "".join(narrow)
 
 
 def test_json_holds_everything(fspop, trained):
@@ -77,8 +80,8 @@ def test_a_terminal_gets_colours(fspop, trained):
 
 def test_a_terminal_without_a_size_has_80_columns(fspop, trained):
     code, shown = on_a_terminal(["status", "--dir", "run"], fspop.folder)
-    assert code == 0 and "columns have no room" not in shown  # it said 0 columns have
-    assert {"best", "host", "age"} <= set(re.sub(r"\x1b\[\d+m", "", shown).split())
+    assert code == 0 and "no room" not in shown  # it said 0 columns have
+    assert {"best", "x", "state"} <= set(re.sub(r"\x1b\[\d+m", "", shown).split())
 
 
 def test_a_run_on_a_terminal_draws_its_table(fspop):

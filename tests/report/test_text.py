@@ -26,8 +26,8 @@ def test_a_member_without_an_hparam_that_others_have_shows_a_dash(scene):
     hparams = {**scene.state.members[1].generation.hparams, "momentum": 0.9}
     scene.fold(Born(1, 2, hparams, reason="its optimizer has one"))
     lines = text.lines(scene.look(), 140)
-    at = lines[1].index("momentum") + len("momentum")
-    assert [line[:at].split()[-1] for line in lines[2:5]] == ["-", "0.9", "-"]
+    at = lines[2].index("momentum") + len("momentum")
+    assert [line[:at].split()[-1] for line in lines[3:6]] == ["-", "0.9", "-"]
     assert text.varying(scene.look().members)["momentum"] == ["-", 0.9, "-"]
 
 
@@ -35,9 +35,9 @@ def test_the_table_fits_and_says_what_it_leaves_out(scene):
     scene.work(5, 1, host="a-very-long-host-name")
     for width in (60, 80, 100, 140):
         shown = text.table(scene.look(), width)
-        lines = text.lines(scene.look(), width)[1:5]
+        lines = text.lines(scene.look(), width)[2:6]
         assert max(map(len, lines)) <= width
-        assert len(shown.columns) + len(shown.left_out) == 11
+        assert len(shown.columns) + len(shown.left_out) == 10  # no score, so no best
     assert shown.left_out == []
 
 
@@ -56,17 +56,38 @@ def test_an_hparam_may_be_called_like_a_column(scene):
 def test_numbers_stand_flush_right(scene):
     scene.score(0, 5, 0.25)
     scene.score(1, 100, 0.125)
-    head, first, second = text.lines(scene.look(), 200)[1:4]
+    head, first, second = text.lines(scene.look(), 200)[2:5]
     end = head.index("value") + len("value")
     assert first[:end].endswith(" 0.25") and second[:end].endswith("0.125")
 
 
-def test_one_line_says_how_the_run_stands(scene):
+def test_two_lines_say_how_the_run_stands(scene):
     scene.score(0, 5, 0.25)
-    line = text.headline(scene.look())
-    assert f"{scene.root.name} (run {scene.manifest.run}, max, 100 steps): idle" in line
-    assert "0 of 3 members finished, 1 evaluations, 0 decisions" in line
-    assert line.endswith("best 0.25 (m000.g0001 at 5), last record 4s ago")
+    first, second = text.headlines(scene.look())
+    name = f"{scene.root.name} (run {scene.manifest.run}, max, 100 steps)"
+    assert first == f"{name}: idle, 0 of 3 members finished"
+    assert second == "best 0.25 (m000.g0001 at 5), 1 evaluation, 0 decisions, updated 4s ago"
+
+
+def test_a_column_with_nothing_in_it_takes_no_room(scene):
+    titles = [column.title for column in text.table(scene.look(), 200).columns]
+    assert "host" not in titles and "age" not in titles and "best" not in titles
+    scene.score(0, 5, 0.25)
+    scene.work(5, 1)
+    titles = [column.title for column in text.table(scene.look(), 200).columns]
+    assert {"host", "age", "best"} <= set(titles)
+
+
+def test_what_all_members_have_in_common_is_said_below_the_table(scene):
+    for member in scene.state.members:
+        member.generation.hparams.update({"batch_size": 64, "loss": {"smoothing": 0.1}})
+    lines = text.lines(scene.look(), 80)
+    assert "in all members: net.width=8, batch_size=64, loss.smoothing=0.1" in lines
+    for member in scene.state.members:
+        member.generation.hparams.update({f"a_long_name_{i}": i for i in range(20)})
+    lines = text.lines(scene.look(), 80)
+    assert max(map(len, lines[1:])) <= 80
+    assert "a_long_name_8=8, 11 more, see --json" in " ".join(line.strip() for line in lines)
 
 
 def test_troubles_are_named(scene):
@@ -78,7 +99,7 @@ def test_troubles_are_named(scene):
         "FAILING: the mutator raises KeyError: 'lr'; no decision until that ends",
         "member 0 FAILED: ValueError: x",
         "member 1 diverged: evaluate() is nan",
-        "member 2 raised 1 times in a row: OSError: y",
+        "member 2 raised once: OSError: y",
         "worker 5 on node-a, process 7, is silent (heartbeat 8m old)",
         f"once the cause is gone, 'fspop retry --dir {scene.root}' gives failed members new "
         f"attempts; 'fspop status --json --dir {scene.root}' has the tracebacks",
