@@ -25,23 +25,34 @@ def delete_retired(paths: RunPaths, retired: Iterable[Checkpoint]) -> None:
             folder.parent.rmdir()  # succeeds once the generation has none left
 
 
-def sweep(paths: RunPaths, state: State, member: int) -> None:
-    """Deletes what dead holders of `member` left unnamed: terms below the current one."""
-    term = state.members[member].term
+def sweep(paths: RunPaths, state: State, member: int | None = None) -> None:
+    """Deletes what dead workers left behind: folders that no record names any more or ever did, of
+    `member`, or of all that are not trained any more.
+
+    Of a member in training only those below its current term: its holder may be writing one.
+    """
     named = {(c.generation, c.step, c.term) for c in state.kept}
     for generation in list_names(paths.checkpoints):
         parsed = parse_generation_id(generation)
-        if parsed is None or parsed[0] != member:
+        if parsed is None or parsed[0] >= len(state.members):
             continue
-        folder = paths.generation_checkpoints(generation)
-        for name in _names(folder):
-            found = paths.checkpoint_step_term(temporary_for(name) or name)
-            if found and found[1] < term and (generation, *found) not in named:
-                log.info("removing %s, which no record names", folder / name)
-                _delete(folder / name)
-        if parsed[1] < state.members[member].generation.index:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        owner = state.members[parsed[0]]
+        if owner.index == member or (member is None and owner.status != "active"):
+            term = owner.term if owner.status == "active" else owner.term + 1
+            _sweep(paths.generation_checkpoints(generation), generation, named, term, paths)
+            if parsed[1] < owner.generation.index:
+                with contextlib.suppress(OSError):
+                    paths.generation_checkpoints(generation).rmdir()
+
+
+def _sweep(
+    folder: Path, generation: str, named: set[tuple[str, int, int]], below: int, paths: RunPaths
+) -> None:
+    for name in _names(folder):
+        found = paths.checkpoint_step_term(temporary_for(name) or name)
+        if found and found[1] < below and (generation, *found) not in named:
+            log.info("removing %s, which no record names", folder / name)
+            _delete(folder / name)
 
 
 def _names(folder: Path) -> list[str]:

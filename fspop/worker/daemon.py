@@ -192,6 +192,7 @@ class Daemon:
                 return held
             state = self._workforce.state
             if is_over(state):
+                sweep(self._paths, state)
                 _say_end(state, self._paths)
                 return None
             pause_s = IDLE_S[0] if state.seq != seen else min(2 * pause_s, IDLE_S[1])

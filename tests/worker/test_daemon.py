@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from fspop.paths import RunPaths
 from fspop.records import Reported
 from fspop.storage import read_history, read_run
 
@@ -134,6 +135,20 @@ def test_a_worker_killed_and_started_again_goes_on_at_once(tmp_path):
     ]
     assert len(reports) == len(set(reports)), "something was trained and reported twice"
     assert before.seq < read_run(run)[1].seq
+
+
+def test_what_killed_workers_did_not_come_to_delete_is_deleted_in_the_end(run):
+    code, deaths = None, 0
+    while code != 0 and deaths < 30:
+        code, _, err = finish(
+            fspop("worker", "--id", 0, "--dir", run, FSPOP_CRASH_AT="worker.deleting")
+        )
+        assert code in (0, -signal.SIGKILL), err
+        deaths += code != 0
+    assert deaths > 3
+    paths, state = RunPaths(run), read_run(run)[1]
+    named = {paths.checkpoint(c.generation, c.step, c.term) for c in state.kept}
+    assert set(paths.checkpoints.glob("*/*")) == named
 
 
 def test_a_member_whose_task_raises_is_given_up_and_the_others_finish(run):
