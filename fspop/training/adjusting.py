@@ -9,8 +9,8 @@ from torch import nn
 from fspop.errors import HparamsNotApplied, InvalidSetting
 from fspop.training import freezing
 from fspop.training.assembly import Assembly
+from fspop.training.dataset_loader import DatasetLoader
 from fspop.training.hparam_places import Attribute, Place, attributes
-from fspop.training.loaders import DatasetLoader
 from fspop.training.options import Options
 
 _LIVE_OPTIONS = ("accumulate_steps", "clip_grad_norm")

@@ -11,18 +11,12 @@ from torch.utils.data import DataLoader
 from fspop.errors import InvalidSetting
 from fspop.training import freezing, named, random_state
 from fspop.training.callbacks import Callback
+from fspop.training.dataset_loader import Share
 from fspop.training.feed import Feed
 from fspop.training.history import History
 from fspop.training.hparam_places import Place
 from fspop.training.inference import build
-from fspop.training.loaders import (
-    Loader,
-    NoLoader,
-    Share,
-    check_shared_out,
-    make_loader,
-    ready_loader,
-)
+from fspop.training.loaders import Loader, NoLoader, check_shared_out, make_loader, ready_loader
 from fspop.training.options import make_options
 from fspop.training.over_ranks import wrap
 from fspop.training.scheduling import Schedules

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fspop.training import random_state
-from fspop.training.loaders import generators_of
+from fspop.training.replayed_loader import generators_of
 
 Restore = Callable[[], None]
 

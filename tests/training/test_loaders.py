@@ -8,8 +8,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, WeightedRandomSampler
 
 from fspop.training import random_state
+from fspop.training.dataset_loader import DatasetLoader
 from fspop.training.feed import Feed
-from fspop.training.loaders import DatasetLoader, ReplayedLoader, make_loader
+from fspop.training.loaders import make_loader
+from fspop.training.replayed_loader import ReplayedLoader
 from tests.training.trainers import points
 
 
