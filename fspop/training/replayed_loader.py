@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sized
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
 
 from fspop.errors import InvalidSetting
 from fspop.seeds import derive_seed
@@ -16,6 +17,8 @@ class ReplayedLoader:
 
     While it works it has random numbers of its own, from (seed, epoch), so it gives the same
     batches again if they depend on those alone. Its samplers are told the epoch where they ask.
+    Its worker processes are new ones each time, even those of `persistent_workers`, which would
+    still have the data and the random numbers of before.
     """
 
     def __init__(self, loader: Iterable[Any], seed: int = 0, what: str = "loader"):
@@ -41,10 +44,13 @@ class ReplayedLoader:
         return None
 
     def release(self) -> None:
-        """Has nothing to let go."""
+        """Lets the worker processes go that a DataLoader keeps."""
+        if isinstance(self.loader, DataLoader):
+            self.loader._iterator = None
 
     def batches(self, epoch: int, start: int) -> Iterator[Any]:
         """The batches of `epoch`, the first `start` thrown away."""
+        self.release()
         seed = derive_seed(self.seed, "order", epoch)
         stream = RandomStream(seed)
         with stream:

@@ -18,6 +18,8 @@ from tests.training.trainers import points
 class Numbers(Dataset):
     """0, 1, 2 ... each with a bit of noise where `noisy`."""
 
+    base = 0
+
     def __init__(self, n, noisy=False):
         self.n, self.noisy = n, noisy
 
@@ -26,12 +28,17 @@ class Numbers(Dataset):
 
     def __getitem__(self, index):
         noise = random.random() + torch.rand(()).item()
-        return torch.tensor(index + 0.4 * noise if self.noisy else float(index))
+        return torch.tensor(self.base + index + 0.4 * noise if self.noisy else float(index))
 
 
 class Stream(IterableDataset):
     def __iter__(self):
         return iter(range(20))
+
+
+class NoisyStream(IterableDataset):
+    def __iter__(self):
+        return (torch.tensor(i + random.random() + torch.rand(()).item()) for i in range(20))
 
 
 def rest(loader, epoch, start):
@@ -150,3 +157,30 @@ def test_a_feed_that_was_dropped_gives_the_same_batch_again():
     second = feed.fetch()
     feed.drop()
     assert torch.equal(feed.fetch(), second)
+
+
+STAY = {"num_workers": 2, "persistent_workers": True}
+
+
+def staying(sampled):
+    """Unusual DataLoaders whose workers outlive an epoch."""
+    data = Numbers(20, noisy=True) if sampled else NoisyStream()
+    how = {"sampler": WeightedRandomSampler(torch.arange(1.0, 21), 20)} if sampled else {}
+    return make_loader(DataLoader(data, 4, **how, **STAY), "train", {"seed": 3})
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+def test_workers_that_stay_carry_no_random_numbers_into_the_next_epoch(sampled):
+    worked = staying(sampled)
+    first = rest(worked, 0, 0)
+    assert rest(worked, 1, 0) == rest(staying(sampled), 1, 0) != first
+    assert rest(worked, 0, 0) == first
+
+
+def test_workers_that_stay_see_data_that_have_changed():
+    loader = staying(True)
+    feed = Feed(loader)
+    assert feed.fetch().max() < 30
+    loader.loader.dataset.base = 100
+    feed.drop()
+    assert feed.fetch().min() >= 100
