@@ -67,7 +67,7 @@ class Assembly(Tuned):
         self._building = False
         self._window = 0
         self._right: Any = 0
-        self._counted = 0
+        self._counted: Any = 0
         self._budget = -1
         self._in_step = 0
         self._paused = False

@@ -67,18 +67,29 @@ class Sweeper:
 
     def _accuracy(self, outputs: Tensor, targets: Tensor) -> float:
         if self.val_loader is None:
-            return _correct(outputs, targets) / targets.numel()
+            right, of = self._count(outputs, targets)
+            return right / max(of, 1)
         self.model.eval()
         correct = total = 0
         with torch.no_grad():
             for batch in self.val_loader:
                 outputs, targets = self.predict(_on_device_of(self.model, batch))
-                correct += _correct(outputs, targets)
-                total += targets.numel()
+                right, of = self._count(outputs, targets)
+                correct, total = correct + right, total + of
         self.model.train()
         if total == 0:
             raise InvalidSetting("LRFinder.find: val_loader gave no batch; leave it out or fill it")
         return correct / total
+
+    def _count(self, outputs: Any, targets: Any) -> tuple[int, int]:
+        hits = count_correct(outputs, targets, self.loss_fn)
+        if hits is None:
+            raise InvalidSetting(
+                f"LRFinder.acc_test: got True, but there is no accuracy of outputs of shape "
+                f"{_shape(outputs)} for targets of shape {_shape(targets)}; set it False and "
+                "lr_select_method to min_loss"
+            )
+        return int(hits.right), int(hits.of)
 
 
 def rising(
@@ -105,17 +116,6 @@ def _length(loader: Any, max_batches: int) -> int:
         return len(loader)
     except TypeError:  # also what a DataLoader raises whose data set is a stream
         return max_batches
-
-
-def _correct(outputs: Any, targets: Any) -> int:
-    correct = count_correct(outputs, targets)
-    if correct is None:
-        raise InvalidSetting(
-            f"LRFinder.acc_test: got True, but there is no accuracy of outputs of shape "
-            f"{_shape(outputs)} for targets of shape {_shape(targets)}; set it False and "
-            "lr_select_method to min_loss"
-        )
-    return int(correct)
 
 
 def _shape(value: Any) -> str:

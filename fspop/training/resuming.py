@@ -48,7 +48,7 @@ class Resumable(Adjustable):
             "scaler": self.scaler.state_dict(),
             "gradients": self._gradients() if self._window else None,
             "window": self._window,
-            "counted": [int(self._right), self._counted],
+            "counted": [int(self._right), int(self._counted)],
             "feed": self.feed.state(),
             "iteration": self.iteration,
             "seed": self.seed,

@@ -3,13 +3,14 @@
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
+from operator import add
 from typing import Any
 
 import torch
 
 from fspop.errors import InvalidSetting, TaskError
 from fspop.training import random_state
-from fspop.training.batches import count_correct, n_samples, to_device
+from fspop.training.batches import Hits, count_correct, n_samples, to_device
 from fspop.training.history import History
 from fspop.training.loaders import Loader
 from fspop.training.over_ranks import averaged_metrics, check_in_step, share_buffers, summed
@@ -54,8 +55,8 @@ class Validating(Resumable):
         measures its share of it, and all get the same.
         """
         exact = torch.float32 if self.device.type == "mps" else torch.float64
-        loss, correct = torch.zeros((), dtype=exact, device=self.device), None
-        total = counted = 0
+        loss = torch.zeros((), dtype=exact, device=self.device)
+        total, hits = 0, None
         summed = getattr(self.loss_fn, "reduction", "mean") == "sum"
         with self.precision(), _unsmoothed(self.loss_fn), self._by_itself():
             for batch in loader:
@@ -64,16 +65,16 @@ class Validating(Resumable):
                 n = n_samples(batch)
                 loss += self.loss_fn(outputs, targets).to(exact) * (1 if summed else n)
                 total += n
-                right = count_correct(outputs, targets)
-                if right is not None:
-                    correct = right if correct is None else correct + right
-                    counted += targets.numel()
+                found = count_correct(outputs, targets, self.loss_fn)
+                if found is not None:
+                    hits = found if hits is None else Hits(*map(add, hits, found))
+        right, counted = (0, 0) if hits is None else (int(hits.right), int(hits.of))
         if self.world_size > 1:
-            loss, total, correct, counted = _over_ranks(loss, total, correct, counted)
+            loss, total, right, counted = _over_ranks(loss, total, right, counted)
         if total == 0:
             raise InvalidSetting("Trainer: the validation or test set gave no batch; fill it")
         metrics = {"loss": loss.item() / total}
-        return metrics if correct is None else {**metrics, "accuracy": correct.item() / counted}
+        return {**metrics, "accuracy": right / counted} if counted else metrics
 
     @contextlib.contextmanager
     def _by_itself(self) -> Iterator[None]:
@@ -88,16 +89,17 @@ class Validating(Resumable):
 
     def count(self, outputs: Any, targets: Any) -> None:
         """Counts what a training batch got right; an epoch's share becomes acc/train."""
-        right = count_correct(outputs, targets)
-        if right is not None:
-            right = right if self.world_size == 1 else summed(right)  # even shares
-            self._right = right + self._right
-            self._counted += targets.numel() * self.world_size
+        hits = count_correct(outputs, targets, self.loss_fn)
+        if hits is not None:
+            if self.world_size > 1:
+                hits = Hits(*summed(torch.stack(hits)))
+            self._right = hits.right + self._right
+            self._counted = hits.of + self._counted
 
     def log_counted(self) -> None:
         """Adds acc/train to the history, where something was counted, and counts anew."""
         if self._counted:
-            self.log("acc/train", int(self._right) / self._counted)
+            self.log("acc/train", int(self._right) / int(self._counted))
         self._right = self._counted = 0
 
     def precision(self) -> Any:
@@ -193,13 +195,12 @@ class Validating(Resumable):
 
 
 def _over_ranks(
-    loss: torch.Tensor, total: int, correct: torch.Tensor | None, counted: int
-) -> tuple[torch.Tensor, int, torch.Tensor | None, int]:
-    right = 0 if correct is None else correct.item()
+    loss: torch.Tensor, total: int, right: int, counted: int
+) -> tuple[torch.Tensor, int, int, int]:
     counts = torch.tensor([total, right, counted], dtype=loss.dtype, device=loss.device)
     sums = summed(torch.cat([loss.reshape(1), counts]))
-    total, counted = int(sums[1].item()), int(sums[3].item())
-    return sums[0], total, sums[2] if counted else None, counted
+    total, right, counted = map(int, sums[1:].tolist())
+    return sums[0], total, right, counted
 
 
 @contextlib.contextmanager

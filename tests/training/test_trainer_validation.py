@@ -121,3 +121,63 @@ def test_validation_takes_place_every_so_many_epochs(tmp_path):
     trainer.fit()
     assert [i for i, _ in trainer.history.points("acc/val")] == [20, 40, 60]
     assert make(tmp_path, val_every=0).fit().get("acc/val") is None
+
+
+def binary(n, seed, dtype=torch.float32):
+    """Points with one target each, in a column."""
+    inputs, targets = points(n, seed).tensors
+    return torch.utils.data.TensorDataset(inputs, targets[:, None].to(dtype))
+
+
+class Chance(nn.Module):
+    """The chance of the class 1 instead of its logit."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.layer(x).sigmoid()
+
+
+@pytest.mark.parametrize(
+    ("model", "loss"),
+    [
+        (lambda: nn.Linear(4, 1), "BCEWithLogitsLoss"),
+        (lambda: nn.Linear(4, 1), nn.functional.binary_cross_entropy_with_logits),
+        (Chance, "BCELoss"),
+    ],
+)
+def test_one_output_tells_two_classes_apart_where_the_loss_says_how(tmp_path, model, loss):
+    data = {"train_dataset": binary(80, 0), "val_dataset": binary(30, 1)}
+    trainer = make(tmp_path, model=model, loss_function=loss, **data)
+    trainer.fit()
+    inputs, targets = binary(30, 1).tensors
+    right = (trainer.model(inputs) > (0.5 if model is Chance else 0)) == (targets > 0.5)
+    assert trainer.evaluate()["accuracy"] == right.sum().item() / 30
+    assert len(trainer.history.get("acc/train")) == 2
+
+
+def test_one_output_gives_no_accuracy_where_only_the_user_knows_its_meaning(tmp_path):
+    def loss(outputs, targets):
+        bce = nn.functional.binary_cross_entropy_with_logits
+        return bce(outputs.squeeze(1), targets.float())
+
+    trainer = make(tmp_path, model=lambda: nn.Linear(4, 1), loss_function=loss)
+    trainer.fit()
+    assert set(trainer.evaluate()) == {"loss"} and trainer.history.get("acc/train") is None
+
+
+@pytest.mark.parametrize("ignored", [-100, 0])
+def test_targets_that_the_loss_ignores_do_not_count_for_the_accuracy(tmp_path, ignored):
+    inputs, targets = points(30, seed=1).tensors
+    targets = torch.where(torch.arange(30) % 3 == 0, targets, ignored)
+    data = torch.utils.data.TensorDataset(inputs, targets)
+    options = {"loss_options": {"ignore_index": ignored}, "train_dataset": data, "batch_size": 30}
+    trainer = make(tmp_path, val_dataset=data, val_batch_size=7, **options)
+    found = trainer.evaluate()["accuracy"]
+    right = trainer.model.eval()(inputs).argmax(1) == targets
+    counted = (targets != ignored).sum().item()
+    assert found == right[targets != ignored].sum().item() / counted
+    share = trainer.fit().get("acc/train")[0] * counted
+    assert share == pytest.approx(round(share))
