@@ -96,6 +96,7 @@ class Adjustable(Assembly):
             self.make_schedules()
             self.schedules.move_to(self.iteration, self.feed.epoch)
         if _DATA & changes.keys():
+            self._validated = None
             epoch, size = self.feed.epoch, getattr(self.train_loader, "batch_size", None)
             self.make_loaders()
             self.feed.load({"epoch": epoch, "place": 0, "batch": 0})

@@ -71,7 +71,7 @@ class Assembly(Tuned):
         self._budget = -1
         self._in_step = 0
         self._paused = False
-        self._validated: tuple[int, dict[str, float]] | None = None
+        self._validated: tuple[list[int], dict[str, float]] | None = None
         self._random: dict[str, Any] | None = None
         self._still: list[nn.Module] = []
         self._shared: list[tuple[Place, Any]] = []

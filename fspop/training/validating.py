@@ -131,7 +131,7 @@ class Validating(Resumable):
             )
         if self.world_size > 1:
             check_in_step(self.model, type(self).__name__)
-        if self._validated is not None and self._validated[0] == self.iteration:
+        if self._validated is not None and self._validated[0] == self._as_of():
             return dict(self._validated[1])
         kept, self.history = self.history, History()
         try:
@@ -149,9 +149,15 @@ class Validating(Resumable):
     def _validate(self) -> dict[str, float]:
         self.call("before_validation")
         metrics = self._measured(self.val_epoch, "val")
-        self._validated = (self.iteration, metrics)
+        if not self.alone:  # whose worker evaluates where an epoch's end may just have done so
+            self._validated = (self._as_of(), metrics)
         self.call("after_validation", metrics)
         return metrics
+
+    def _as_of(self) -> list[int]:
+        """The iteration, and how often each tensor of the model has been changed."""
+        tensors = (*self.model.parameters(), *self.model.buffers())
+        return [self.iteration, *(0 if t.is_inference() else t._version for t in tensors)]
 
     def _measured(self, epoch: Callable[[], Any], split: str) -> dict[str, float]:
         random = random_state.capture(str(self.device))

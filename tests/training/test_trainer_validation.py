@@ -8,6 +8,7 @@ from torch import nn
 
 from fspop.errors import InvalidSetting, TaskError
 from fspop.training import Trainer
+from fspop.training.task import Context
 from tests.training.trainers import files, make, points, same, weights
 
 
@@ -181,3 +182,26 @@ def test_targets_that_the_loss_ignores_do_not_count_for_the_accuracy(tmp_path, i
     assert found == right[targets != ignored].sum().item() / counted
     share = trainer.fit().get("acc/train")[0] * counted
     assert share == pytest.approx(round(share))
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_evaluation_is_that_of_the_weights_and_data_of_now(tmp_path, alone):
+    trainer = make(tmp_path)
+    if not alone:
+        trainer.setup(Context(member=0, generation="0", hparams={}, seed=1))
+    trainer.train(10)  # which ends with a validation
+    before = trainer.evaluate()
+    with torch.no_grad():
+        trainer.model.head.weight.mul_(-1)
+    turned = trainer.evaluate()
+    trainer.set_options(val_dataset=points(40, seed=7))
+    other = trainer.evaluate()
+    assert before["loss"] == trainer.history.get("loss/val")[0]
+    assert len({each["loss"] for each in (before, turned, other)}) == 3
+
+
+def test_a_member_does_not_measure_twice_what_the_end_of_an_epoch_has_measured(tmp_path):
+    trainer = make(tmp_path, type("S", (Scripted,), {"script": (0.1, 0.2, 0.3)}))
+    trainer.setup(Context(member=0, generation="0", hparams={}, seed=1))
+    trainer.train(10)
+    assert trainer.evaluate()["accuracy"] == 0.1 and trainer.epoch == 1
