@@ -79,8 +79,9 @@ class Adjustable(Assembly):
         """Sets options as the constructor would have, in the middle of training.
 
         What a checkpoint holds (learning_rate, momentum, weight_decay, batch_size, …) becomes a
-        hyperparameter and so survives resuming. New data begins with its first batch. What the
-        parts were made from is fixed and raises InvalidSetting.
+        hyperparameter and so survives resuming. New training data, or another `shuffle`, begins
+        with the first batch of its epoch. What the parts were made from is fixed and raises
+        InvalidSetting.
         """
         for name in changes:
             if name in _FIXED:
@@ -96,16 +97,27 @@ class Adjustable(Assembly):
             self.make_schedules()
             self.schedules.move_to(self.iteration, self.feed.epoch)
         if _DATA & changes.keys():
-            self._validated = None
-            epoch, size = self.feed.epoch, getattr(self.train_loader, "batch_size", None)
-            self.make_loaders()
-            self.feed.load({"epoch": epoch, "place": 0, "batch": 0})
-            if isinstance(self.train_loader, DatasetLoader) and size is not None:
-                self.train_loader.batch_size = size
+            self._remake_loaders(changes)
         if {"callbacks", "tb_writer"} & changes.keys():
             self.make_callbacks()
         if {"num_epochs", "stop_when_acc", "early_stop"} & changes.keys():
             self.stop_reason = ""
+
+    def _remake_loaders(self, changes: Mapping[str, Any]) -> None:
+        self._validated = None
+        kept, feed = (self.train_dataset, self.train_loader), self.feed
+        size = getattr(self.train_loader, "batch_size", None)
+        self.make_loaders()
+        if not _TRAINING_DATA & changes.keys():
+            (self.train_dataset, self.train_loader), self.feed = kept, feed
+            return
+        if _NEW_ORDER & changes.keys():
+            self.feed.load({"epoch": feed.epoch, "place": 0, "batch": 0})
+        else:
+            self.feed = feed
+            self.feed.go_on_with(self.train_loader)
+        if isinstance(self.train_loader, DatasetLoader) and size is not None:
+            self.train_loader.batch_size = size
 
     def set_num_epochs(self, num_epochs: int) -> None:
         """Where fit() ends; a larger number than before lets a finished trainer go on."""
@@ -177,11 +189,12 @@ class Adjustable(Assembly):
         return not inherited and first not in self._own and not first.startswith("_")
 
 
-_DATA = {
+_NEW_ORDER = {"train_dataset", "train_loader", "shuffle"}
+_TRAINING_DATA = {*_NEW_ORDER, "drop_last", "num_workers", "collate_fn"}
+_DATA = _TRAINING_DATA | {
     each.name
     for each in dataclasses.fields(Options)
     if each.name.endswith(("_dataset", "_loader", "val_batch_size", "test_batch_size"))
-    or each.name in ("shuffle", "drop_last", "num_workers", "collate_fn")
 }
 
 

@@ -95,7 +95,8 @@ class Trainer(Validating):
         Ends early where `train(n)` has had its n: code after the loop then runs once more later.
         """
         while self._budget != 0:
-            batch = self.feed.fetch()
+            feed = self.feed  # which the body may replace
+            batch = feed.fetch()
             if batch is None:
                 return
             batch = to_device(batch, self.device)
@@ -105,12 +106,12 @@ class Trainer(Validating):
             self._in_step = 1
             try:
                 yield batch
-                self.feed.done()
+                feed.done()
                 self._in_step = 0
             finally:
                 if self._in_step:  # broken off: the batch was not used
                     self._in_step = 0
-                    self.feed.drop()
+                    feed.drop()
             self._count_step()
         self._paused = True
 

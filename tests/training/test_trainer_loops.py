@@ -1,6 +1,7 @@
 """Loops of another shape, and what an optimizer step is made of."""
 
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 
 from fspop.errors import InvalidSetting
 from fspop.training import Trainer
-from tests.training.trainers import make, same, weights
+from tests.training.trainers import make, points, same, weights
 
 
 def test_train_epoch_and_val_epoch_may_be_pass(tmp_path):
@@ -117,6 +118,37 @@ def test_breaking_out_of_the_batches_ends_the_epoch(tmp_path):
     trainer = make(tmp_path, Short, num_epochs=3)
     trainer.fit()
     assert (trainer.epoch, trainer.iteration) == (3, 12)
+
+
+class Changing(Trainer):
+    """Sets options at the fourth step of the first epoch, and notes each first input."""
+
+    changes: ClassVar = {}
+
+    def train_step(self, batch):
+        self.seen = [*getattr(self, "seen", []), batch[0][0, 0].item()]
+        if self.iteration == 3:
+            self.set_options(**self.changes)
+        return super().train_step(batch)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"val_batch_size": 5}, {"val_dataset": points(9)}, {"num_workers": 1}]
+)
+def test_options_that_leave_the_order_of_the_data_leave_the_place_in_them(tmp_path, changes):
+    plain = make(tmp_path / "plain", Changing, num_epochs=1)
+    plain.fit()
+    changing = make(tmp_path, type("C", (Changing,), {"changes": changes}), num_epochs=1)
+    changing.fit()
+    assert changing.seen == plain.seen and same(weights(changing), weights(plain))
+
+
+@pytest.mark.parametrize("changes", [{"train_dataset": points(80, seed=4)}, {"shuffle": False}])
+def test_new_training_data_begin_with_their_first_batch(tmp_path, changes):
+    changing = make(tmp_path, type("C", (Changing,), {"changes": changes}), num_epochs=1)
+    changing.fit()
+    assert (changing.epoch, changing.iteration) == (1, 14)
+    assert len(set(changing.seen[4:])) == 10
 
 
 def test_gradients_are_clipped(tmp_path):
