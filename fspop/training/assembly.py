@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from fspop.errors import InvalidSetting
+from fspop.errors import InvalidSetting, TaskRaised
 from fspop.training import freezing, named, random_state
 from fspop.training.callbacks import Callback
 from fspop.training.dataset_loader import Share
@@ -84,7 +84,11 @@ class Assembly(Tuned):
     def __getattr__(self, name: str) -> Any:
         if name not in _PARTS or self._building:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self.build()
+        try:
+            self.build()
+        except AttributeError as error:  # a property that asked for the part would hide it
+            made = f"{type(self).__name__}.{name}"
+            raise TaskRaised(f"{made} could not be made: AttributeError: {error}") from error
         return getattr(self, name)
 
     def build(self) -> None:
