@@ -37,12 +37,12 @@ def lr_lambda(step):
     return hparams_at(step){path} / {first!r}
 '''
 
-_TAIL = '''
+_TAIL = """
 
 if __name__ == "__main__":
     for begins, hparams in SCHEDULE:
         print(begins, hparams)
-'''
+"""
 
 
 def program(recipe: Recipe) -> str:

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from fspop.errors import ConfigurationError, Damaged
+from fspop.training.checkpoint_index import opened_state
 from fspop.training.options import is_plain
-from fspop.training.saving import opened_state
 
 FORMAT = 1
 Arguments = Mapping[str, Any] | Sequence[Any]

@@ -1,6 +1,7 @@
 """What a Trainer's checkpoint holds, and how training goes on from it."""
 
 import copy
+import warnings
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from fspop.errors import ConfigurationError, Damaged
+from fspop.errors import ConfigurationError, Damaged, NotWritable, TryLater
 from fspop.training import freezing, random_state
 from fspop.training.adjusting import Adjustable
+from fspop.training.checkpoint_index import opened_state
 from fspop.training.inference import (
     FORMAT,
     check_fits,
@@ -19,10 +21,10 @@ from fspop.training.inference import (
     load_model,
     trainer_state,
 )
-from fspop.training.saving import CheckpointFolder, opened_state
+from fspop.training.saving import CheckpointFolder
 
 Gradients = list[torch.Tensor | None]
-Files = tuple[tuple[str | Path, str, int], CheckpointFolder]
+Files = tuple[tuple[str | Path, str], CheckpointFolder]
 
 
 class Resumable(Adjustable):
@@ -33,6 +35,9 @@ class Resumable(Adjustable):
     """
 
     _files: Files | None = None
+    _due: tuple[str, ...] = ()
+    """Methods that write what is to be written at this place; one that fails stays due."""
+    _in_fit = False
 
     def state_dict(self) -> dict[str, Any]:
         """Everything training changes, as tensors and plain data; aliases live tensors."""
@@ -69,6 +74,7 @@ class Resumable(Adjustable):
         member's own; alone both come from the state.
         """
         self._check_state(state)
+        self._due = ()
         self.model.load_state_dict(state["model"])
         # An optimizer keeps the very tensors it is given; `state` may be somebody's live state.
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
@@ -141,13 +147,26 @@ class Resumable(Adjustable):
     def checkpoints(self) -> CheckpointFolder:
         """The files of this trainer."""
         options = self.options
-        wanted = (options.checkpoint_dir, options.checkpoint_name, options.keep_checkpoints)
+        wanted = (options.checkpoint_dir, options.checkpoint_name)
         if self._files is None or self._files[0] != wanted:
             self._files = (wanted, CheckpointFolder(*wanted))
+        self._files[1].keep = options.keep_checkpoints
         return self._files[1]
+
+    def set_options(self, **changes: Any) -> None:
+        """As in Adjustable. A checkpoint still being saved is finished where it was begun; one that
+        cannot be, as on a full disk, is made anew in the new checkpoint_dir.
+        """
+        moves = {"checkpoint_dir", "checkpoint_name"} & changes.keys()
+        saved = not moves or self._end_save("one is saved in the new place instead")
+        super().set_options(**changes)
+        if not saved:
+            self._due += ("_begin_save",)
 
     def save(self) -> Path:
         """Writes a durable checkpoint `<name>_epoch_<e>_iter_<i>` and returns its path."""
+        self._write_due()
+        self._finish_save()
         path = self.checkpoints.save(self._whole_state(), self.feed.epoch, self.iteration)
         self.call("on_save", path)
         return path
@@ -159,14 +178,43 @@ class Resumable(Adjustable):
         return path
 
     def _begin_save(self) -> None:
-        """Saves while training goes on; at most one save is under way."""
+        """Saves while training goes on; at most one save is under way. Outside of fit() nobody
+        would come back to it: saves at once.
+        """
+        if not self._in_fit:
+            self.save()
+            return
         self._finish_save()
-        self.checkpoints.begin(self._whole_state(), self.feed.epoch, self.iteration)
+        path = self.checkpoints.begin(self._whole_state(), self.feed.epoch, self.iteration)
+        if path is not None:
+            self.call("on_save", path)
 
     def _finish_save(self, wait: bool = True) -> None:
         path = self.checkpoints.finish(wait)
         if path is not None:
             self.call("on_save", path)
+
+    def _write_due(self) -> None:
+        """Writes what is due here, and looks whether the save under way is durable."""
+        self._finish_save(wait=False)
+        while self._due:
+            first, *others = self._due
+            self._due = tuple(others)
+            try:
+                getattr(self, first)()
+            except BaseException:
+                self._due = (first, *self._due)
+                raise
+
+    def _end_save(self, instead: str) -> bool:
+        """Whether the save under way, if any, came through; one that did not is given up."""
+        try:
+            self._finish_save()
+        except (TryLater, NotWritable) as error:
+            warnings.warn(f"{error}; {instead}", stacklevel=4)
+            self.checkpoints.give_up()
+            return False
+        return True
 
     def _whole_state(self) -> dict[str, Any]:
         random = self._random or random_state.capture(str(self.device))
@@ -177,6 +225,7 @@ class Resumable(Adjustable):
 
         Damaged ones are passed over with a warning; Damaged where no other is left.
         """
+        self._end_save("going back to the one before")
         with self.checkpoints.newest(self._map_location()) as found:
             if found is not None:
                 self._take(found[1], found[0])
@@ -199,10 +248,13 @@ class Resumable(Adjustable):
         return self.device if chosen is None else chosen
 
     def _begin(self) -> None:
-        """Puts the random numbers back to where the checkpoint was, as late as possible."""
+        """Puts the random numbers back to where the checkpoint was, as late as possible, and writes
+        what could not be written when training was here before.
+        """
         if self._random is not None:
             random_state.restore(self._random, str(self.device))
             self._random = None
+        self._write_due()
 
     @classmethod
     def from_checkpoint(cls, path: str | PathLike[str], model: Any = None, **options: Any) -> Self:

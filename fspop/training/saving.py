@@ -1,27 +1,26 @@
 """A folder of checkpoints that one trainer fills and resumes from."""
 
 import contextlib
-import json
 import os
+import re
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fspop.errors import Damaged, NotWritable
-from fspop.training.checkpoint import mapped_checkpoint, save_checkpoint
-from fspop.training.durable import replace_file, write_error
+from fspop.errors import Damaged, NotWritable, TaskError
+from fspop.training.checkpoint import make_temporary, save_checkpoint, temporary_name
+from fspop.training.checkpoint_index import INDEX, entry_of, opened_state, read_index, write_index
+from fspop.training.durable import fsync_folder, write_error
 from fspop.training.saver import Saver
-from fspop.training.written import SavedCheckpoint
-
-FORMAT = 1
-_INDEX = "{name}_checkpoints.json"
+from fspop.training.state_file import file_name
+from fspop.training.written import SavedCheckpoint, write_file
 
 
 class CheckpointFolder:
-    """The checkpoints called `name` in `folder`, and an index that names the complete ones.
+    """The checkpoints called `name` in `folder`, and an index that names the complete ones. One
+    trainer at a time writes them.
 
     `<name>_epoch_<e>_iter_<i>` are the checkpoints, `best_<name>` is a link to the best one,
     `<name>_checkpoints.json` lists them with their digests in the order they were written. A
@@ -31,10 +30,11 @@ class CheckpointFolder:
 
     def __init__(self, folder: str | Path, name: str, keep: int = 0):
         self.folder, self.name, self.keep = Path(folder), name, keep
-        self.index = self.folder / _INDEX.format(name=name)
+        self.index = self.folder / INDEX.format(name=name)
         self.best_link = self.folder / f"best_{name}"
         self._saver: Saver | None = None
         self._begun: Path | None = None
+        self._used = False
 
     @property
     def history_path(self) -> Path:
@@ -48,34 +48,49 @@ class CheckpointFolder:
         self._name(path, self._save_over(path, state))
         return path
 
-    def begin(self, state: dict[str, Any], epoch: int, iteration: int) -> None:
+    def begin(self, state: dict[str, Any], epoch: int, iteration: int) -> Path | None:
         """Copies the state and writes it in the background; `finish` names what has become durable.
 
-        Where a checkpoint of this place exists already it is written over at once.
+        Where a checkpoint of this place exists already it is written over at once, and returned.
         """
         self.finish()
         path = self._path(epoch, iteration)
         if path.exists():
             self._name(path, self._save_over(path, state))
-            return
+            return path
         self._saver = self._saver or Saver()
         self._saver.begin(path, state)
         self._begun = path
+        return None
 
     def finish(self, wait: bool = True) -> Path | None:
         """The begun checkpoint, once it is durable and named; None where there is none (yet).
 
-        Raises what saving it raised. Without `wait` it only looks.
+        Raises what saving it raised; called again after that it writes the same copy again, unless
+        that can never work. Without `wait` it only looks.
         """
         if self._begun is None or self._saver is None or (not wait and self._saver.in_flight):
             return None
-        path, self._begun = self._begun, None
-        self._name(path, self._saver.wait())
+        path = self._begun
+        try:
+            self._name(path, self._saver.wait())
+        except (Damaged, TaskError):
+            self._begun = None
+            raise
+        self._begun = None
         return path
 
+    def give_up(self) -> None:
+        """Forgets a begun checkpoint that could not be written."""
+        self._begun = None
+        self.close()
+
     def close(self) -> None:
-        """Ends the thread and frees the memory that `begin` used; `finish` first."""
-        if self._saver is not None:
+        """Ends the thread and frees the memory that `begin` used; `finish` first.
+
+        A copy that could not be written yet stays, for the next `finish`.
+        """
+        if self._saver is not None and self._begun is None:
             self._saver.close()
             self._saver = None
 
@@ -89,6 +104,7 @@ class CheckpointFolder:
             fresh.unlink(missing_ok=True)
             fresh.symlink_to(path.name)
             os.replace(fresh, self.best_link)
+            fsync_folder(self.folder)  # before the one it led to goes
         except OSError as error:
             raise write_error(error, self.best_link) from error
         if before is not None and before != path.name:
@@ -104,8 +120,9 @@ class CheckpointFolder:
         """Name and state of the newest checkpoint that is whole; None where there never was one.
 
         Warns about each damaged one it passes over; Damaged where all of them are. The state is as
-        in `opened_state`.
+        in `opened_state`. A missing index is made anew.
         """
+        self._recover()
         with contextlib.ExitStack() as stack:
             yield self._enter_newest(stack, map_location)
 
@@ -135,7 +152,28 @@ class CheckpointFolder:
                 "another checkpoint_dir",
                 path=str(self.folder),
             ) from error
+        if not self._used:
+            self._recover()
+            self._used = True
         return self.folder
+
+    def _recover(self) -> None:
+        """Makes a missing index anew, with a warning, from the checkpoints that are there.
+
+        It was deleted or not copied, or a process died before it named its first checkpoint.
+        """
+        if self.index.exists() or not self.folder.is_dir():
+            return
+        own = re.compile(rf"(best_)?{re.escape(self.name)}_epoch_\d+_iter_(\d+)")
+        found = [match for name in os.listdir(self.folder) if (match := own.fullmatch(name))]
+        found.sort(key=lambda match: int(match[2]))
+        entries = [entry for match in found if (entry := entry_of(self.folder / match[0]))]
+        if entries:
+            warnings.warn(
+                f"{self.index} is missing; made anew from the {len(entries)} checkpoints there",
+                stacklevel=6,
+            )
+            self._put(entries)
 
     def _name(self, path: Path, saved: SavedCheckpoint) -> None:
         entry = {"name": path.name, "digest": saved.digest, "size_bytes": saved.size_bytes}
@@ -146,9 +184,37 @@ class CheckpointFolder:
     def _save_over(self, path: Path, state: dict[str, Any]) -> SavedCheckpoint:
         try:
             return save_checkpoint(path, state)
-        except Damaged:  # another run's, or half deleted by a process that died
-            self._forget([path.name])
+        except Damaged:  # another one is there
+            name = file_name(state)
+            if not path.is_symlink() and path.is_dir() and os.listdir(path) == [name]:
+                return self._replace(path / name, state)
+            self._forget([path.name])  # half deleted, or nothing to resume from
             return save_checkpoint(path, state)
+
+    def _replace(self, file: Path, state: dict[str, Any]) -> SavedCheckpoint:
+        """Puts a state into the place of another one. The file is always one of them, whole, and
+        the index names the digests of both for that time.
+        """
+        temporary = temporary_name(file.parent)
+        try:
+            make_temporary(temporary)
+            saved = write_file(temporary / file.name, state)
+            self._announce(file.parent.name, saved)
+            os.replace(temporary / file.name, file)
+            fsync_folder(file.parent)
+        except OSError as error:
+            raise write_error(error, file.parent) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return saved
+
+    def _announce(self, name: str, saved: SavedCheckpoint) -> None:
+        entries = self._entries()
+        for entry in entries:
+            if entry["name"] == name:
+                entry["before"] = [entry["digest"], *entry.get("before", [])]
+                entry["digest"] = saved.digest
+        self._put(entries)
 
     def _forget(self, names: list[str]) -> None:
         entries = self._entries()
@@ -162,8 +228,7 @@ class CheckpointFolder:
         return read_index(self.index)
 
     def _put(self, entries: list[dict[str, Any]]) -> None:
-        data = {"format": FORMAT, "checkpoints": entries}
-        replace_file(self.index, json.dumps(data, indent=1).encode())
+        write_index(self.index, entries)
 
     def _is_best(self, name: str) -> bool:
         return name.startswith(f"best_{self.name}_epoch_")
@@ -172,47 +237,3 @@ class CheckpointFolder:
         with contextlib.suppress(OSError):
             return os.readlink(self.best_link)
         return None
-
-
-def opened_state(
-    path: str | os.PathLike[str], map_location: Any = "cpu"
-) -> AbstractContextManager[dict[str, Any]]:
-    """The state in a checkpoint folder, or in one that a link such as `best_ck` points to, for as
-    long as the block runs (see `mapped_checkpoint`).
-
-    Its digest is compared where an index beside it names one. Raises Damaged for what is missing,
-    incomplete, altered or not loadable without executing it.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise Damaged(
-            f"{path}: there is no checkpoint; look for its name in {path.parent}", path=str(path)
-        )
-    path = path.resolve()
-    return mapped_checkpoint(path, _digest_of(path), map_location)
-
-
-def read_index(path: Path) -> list[dict[str, Any]]:
-    """The entries of an index, oldest first; [] where there is none."""
-    try:
-        data = json.loads(path.read_bytes())
-        entries = data["checkpoints"]
-        if any("/" in entry["name"] or entry["name"] in (".", "..") for entry in entries):
-            raise ValueError("a name is no file name")
-    except FileNotFoundError:
-        return []
-    except (ValueError, KeyError, TypeError) as error:
-        raise Damaged(
-            f"{path}: not an index of checkpoints ({error}); remove it, and load a checkpoint "
-            "by its path",
-            path=str(path),
-        ) from error
-    return list(entries)
-
-
-def _digest_of(path: Path) -> str | None:
-    for index in sorted(path.parent.glob(_INDEX.format(name="*"))):
-        for entry in read_index(index):
-            if isinstance(entry, Mapping) and entry["name"] == path.name:
-                return str(entry["digest"])
-    return None

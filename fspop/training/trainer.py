@@ -42,7 +42,8 @@ class Trainer(Validating):
                 self.run_epoch()
             if self.iteration and not self.history.at(self.iteration, "/test"):
                 self.test()
-                self.save_history()
+                self._due += ("save_history",)
+                self._write_due()
         return self.history
 
     def run_epoch(self) -> None:
@@ -124,9 +125,9 @@ class Trainer(Validating):
                 self.log(tag, value)
         self.call("after_step")
         if self.alone:
-            self._finish_save(wait=False)
             if self.options.save_every > 0 and self.iteration % self.options.save_every == 0:
-                self._begin_save()
+                self._due += ("_begin_save",)
+            self._write_due()
 
     def _end_epoch(self) -> None:
         self.log_counted()
@@ -144,11 +145,12 @@ class Trainer(Validating):
             self._write_files(bool(metrics) and improved)
 
     def _write_files(self, improved: bool) -> None:
-        if improved and (self.options.save_best or self.options.save_every > 0):
-            self.save_best()
         if self.options.save_every < 0:
-            self._begin_save()
-        self.save_history()
+            self._due += ("_begin_save",)
+        if improved and (self.options.save_best or self.options.save_every > 0):
+            self._due = ("save_best", *self._due)  # before a checkpoint that counts it as the best
+        self._due += ("save_history",)
+        self._write_due()
 
     def save_history(self) -> None:
         """Writes `<name>_history.json`, unless the option save_hist is False."""
@@ -165,9 +167,11 @@ class Trainer(Validating):
             shown = [ProgressBar() if wants_bar else Lines()]
         self._callbacks += shown
         self.call("before_fit")
+        self._in_fit = True
         try:
             yield
         finally:
+            self._in_fit = False
             self._callbacks = [each for each in self._callbacks if each not in shown]
             try:
                 self._finish_save()

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fspop.training import Callback, load_model, random_state, save_checkpoint
-from fspop.training.saving import read_index
+from fspop.training.checkpoint_index import read_index
 from tests.training.trainer_run import CASES, ITERATIONS, make_trainer
 from tests.training.trainers import make, points, same, weights
 

@@ -1,5 +1,8 @@
 """A tiny classification problem and trainers of it."""
 
+import contextlib
+import resource
+
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
@@ -43,3 +46,14 @@ def weights(trainer):
 
 def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@contextlib.contextmanager
+def full_disk(limit=2000):
+    """No file of this process grows beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
