@@ -2,6 +2,7 @@
 
 import random
 import sys
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
@@ -13,20 +14,23 @@ from fspop.training.random_state import seed_all
 class RandomStream:
     """A context in which random, NumPy and torch (CPU) go on with this stream's own numbers.
 
-    It starts from `seed` at its first entry and goes on where it was left at each later one.
+    It starts from `seed` at its first entry and goes on where it was left at each later one. The
+    same is done with further `generators`.
     """
 
-    def __init__(self, seed: int):
-        self._seed = seed
+    def __init__(self, seed: int, generators: Iterable[torch.Generator] = ()):
+        self._seed, self._generators = seed, list(generators)
         self._inside: list[Any] | None = None
         self._outside: list[Any] = []
 
     def __enter__(self) -> None:
-        self._outside = _get()
+        self._outside = self._get()
         if self._inside is None:
             seed_all(self._seed)
+            for generator in self._generators:
+                generator.manual_seed(self._seed)
         else:
-            _set(self._inside)
+            self._set(self._inside)
 
     def __exit__(
         self,
@@ -34,8 +38,16 @@ class RandomStream:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._inside = _get()
-        _set(self._outside)
+        self._inside = self._get()
+        self._set(self._outside)
+
+    def _get(self) -> list[Any]:
+        return [[each.get_state() for each in self._generators], *_get()]
+
+    def _set(self, states: list[Any]) -> None:
+        for generator, state in zip(self._generators, states[0], strict=True):
+            generator.set_state(state)
+        _set(states[1:])
 
 
 def _get() -> list[Any]:

@@ -16,9 +16,10 @@ class ReplayedLoader:
     """Any iterable of batches; places are batches, and going back to one means replaying to it.
 
     While it works it has random numbers of its own, from (seed, epoch), so it gives the same
-    batches again if they depend on those alone. Its samplers are told the epoch where they ask.
-    Its worker processes are new ones each time, even those of `persistent_workers`, which would
-    still have the data and the random numbers of before.
+    batches again if they depend on those alone, whoever else draws or goes through it meanwhile.
+    Its samplers are told the epoch where they ask. Its worker processes are new ones each time,
+    even those of `persistent_workers`, which would still have the data and the random numbers of
+    before.
     """
 
     def __init__(self, loader: Iterable[Any], seed: int = 0, what: str = "loader"):
@@ -52,9 +53,9 @@ class ReplayedLoader:
         """The batches of `epoch`, the first `start` thrown away."""
         self.release()
         seed = derive_seed(self.seed, "order", epoch)
-        stream = RandomStream(seed)
+        stream = RandomStream(seed, generators_of(self.loader))
         with stream:
-            self._prepare(seed, epoch)
+            self._tell(epoch)
             iterator = iter(self.loader)
         for number in itertools.count():
             with stream:
@@ -65,9 +66,7 @@ class ReplayedLoader:
             if number >= start:
                 yield batch
 
-    def _prepare(self, seed: int, epoch: int) -> None:
-        for generator in generators_of(self.loader):
-            generator.manual_seed(seed)
+    def _tell(self, epoch: int) -> None:
         for sampler in samplers_of(self.loader):
             if callable(getattr(sampler, "set_epoch", None)):
                 sampler.set_epoch(epoch)

@@ -188,15 +188,16 @@ class Trainer(Validating):
         `predict`; the option tb_writer gets the lr_find/* scalars.
         """
         finder = LRFinder(**settings)
-        finder.find(
-            self.model,
-            self.optimizer,
-            self.loss_fn,
-            self.train_loader,
-            self.val_loader,
-            self.options.tb_writer,
-            self._predict_precisely,
-        )
+        with self.unlogged():
+            finder.find(
+                self.model,
+                self.optimizer,
+                self.loss_fn,
+                self.train_loader,
+                self.val_loader,
+                self.options.tb_writer,
+                self._predict_precisely,
+            )
         return finder
 
     def _predict_precisely(self, batch: Any) -> tuple[Any, Any]:

@@ -133,12 +133,17 @@ class Validating(Resumable):
             check_in_step(self.model, type(self).__name__)
         if self._validated is not None and self._validated[0] == self._as_of():
             return dict(self._validated[1])
+        with self.unlogged():
+            return dict(self._validate())
+
+    @contextlib.contextmanager
+    def unlogged(self) -> Iterator[None]:
+        """What is logged meanwhile is thrown away."""
         kept, self.history = self.history, History()
         try:
-            metrics = self._validate()
+            yield
         finally:
             self.history = kept
-        return dict(metrics)
 
     def _validate_if_due(self) -> dict[str, float]:
         every = self.options.val_every
@@ -161,6 +166,7 @@ class Validating(Resumable):
 
     def _measured(self, epoch: Callable[[], Any], split: str) -> dict[str, float]:
         random = random_state.capture(str(self.device))
+        modes = [(module, module.training) for module in self.model.modules()]
         self.model.eval()
         if self.world_size > 1:
             share_buffers(self.model)
@@ -171,7 +177,10 @@ class Validating(Resumable):
             for name, value in metrics.items():
                 self.log(f"{_TAGS.get(name, name)}/{split}", value)
         finally:
-            self.set_modes()
+            if modes[0][1]:
+                self.set_modes()
+            for module, training in modes:
+                module.training = training
             random_state.restore(random, str(self.device))
         found = self.history.at(self.iteration, f"/{split}")
         tags = {tag.removesuffix(f"/{split}"): value for tag, value in found.items()}

@@ -184,3 +184,22 @@ def test_workers_that_stay_see_data_that_have_changed():
     loader.loader.dataset.base = 100
     feed.drop()
     assert feed.fetch().min() >= 100
+
+
+def drawing(generator):
+    data = Numbers(20)
+    sampler = torch.utils.data.RandomSampler(data, replacement=True, generator=generator)
+    return make_loader(DataLoader(data, 4, sampler=sampler), "train", {"seed": 3})
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_loaders_that_share_a_generator_do_not_disturb_each_other(same):
+    generator = torch.Generator().manual_seed(5)
+    before, wanted = generator.get_state(), rest(drawing(torch.Generator()), 1, 0)
+    one = drawing(generator)
+    other = one if same else drawing(generator)
+    found = []
+    for batch in one.batches(1, 0):
+        found.append(batch.tolist())
+        next(iter(other))
+    assert found == wanted and torch.equal(generator.get_state(), before)

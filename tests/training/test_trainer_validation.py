@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, RandomSampler
 
 from fspop.errors import InvalidSetting, TaskError
-from fspop.training import Trainer
+from fspop.training import Callback, Trainer
 from fspop.training.task import Context
 from tests.training.trainers import files, make, points, same, weights
 
@@ -205,3 +206,44 @@ def test_a_member_does_not_measure_twice_what_the_end_of_an_epoch_has_measured(t
     trainer.setup(Context(member=0, generation="0", hparams={}, seed=1))
     trainer.train(10)
     assert trainer.evaluate()["accuracy"] == 0.1 and trainer.epoch == 1
+
+
+class Looking(Callback):
+    """Measures and sweeps in the middle of an epoch."""
+
+    def after_step(self, trainer):
+        if trainer.iteration == 3:
+            trainer.evaluate()
+            trainer.find_lr(num_epochs=1, lr_select_method="min_loss", max_batches=3)
+
+
+class Logging(Trainer):
+    def predict(self, batch):
+        self.log("mean", batch[0].mean())
+        return super().predict(batch)
+
+
+def test_a_look_in_the_middle_of_an_epoch_leaves_no_trace(tmp_path):
+    def fitted(name, *callbacks):
+        data, generator = points(80), torch.Generator()
+        sampler = RandomSampler(data, replacement=True, generator=generator)
+        loader = DataLoader(data, 8, sampler=sampler, generator=generator)
+        data = {"train_dataset": None, "train_loader": loader, "callbacks": callbacks}
+        data |= {"val_dataset": None, "val_loader": loader}
+        trainer = make(tmp_path / name, Logging, **data)
+        trainer.fit()
+        return trainer
+
+    looked, plain = fitted("a", Looking()), fitted("b")
+    assert same(weights(looked), weights(plain)) and looked.history == plain.history
+
+
+def test_an_evaluation_leaves_a_model_in_evaluation_mode_where_it_was(tmp_path):
+    trainer = make(tmp_path)
+    trainer.model.body.eval()
+    before = [module.training for module in trainer.model.modules()]
+    trainer.evaluate()
+    assert before == [module.training for module in trainer.model.modules()]
+    trainer.model.eval()
+    trainer.evaluate()
+    assert not any(module.training for module in trainer.model.modules())
