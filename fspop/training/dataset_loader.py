@@ -187,7 +187,10 @@ class _Items(Dataset[Any]):
             return [tensor[indices] for tensor in self.tensors]
         many = getattr(self.dataset, "__getitems__", None)
         wanted = indices.tolist()
-        return self.collate(many(wanted) if many else [self.dataset[i] for i in wanted])
+        try:
+            return self.collate(many(wanted) if many else [self.dataset[i] for i in wanted])
+        except StopIteration as error:  # which would pass for the end of the epoch
+            raise RuntimeError("StopIteration") from error
 
     def __getitem__(self, index: int) -> Any:
         return self.dataset[index]

@@ -1,10 +1,14 @@
 """Where training stands in its data, and the batch that comes next."""
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fspop.errors import FspopError, InvalidSetting, TaskRaised
 from fspop.training.loaders import Loader
+
+END = object()
+"""What `fetch` gives after the last batch; None may be a batch."""
 
 
 class Feed:
@@ -20,19 +24,19 @@ class Feed:
         self._ahead: list[Any] = []
 
     def fetch(self) -> Any:
-        """The next batch; None at the end of the epoch.
+        """The next batch; END at the end of the epoch.
 
         Raises TaskRaised where the data raises, and InvalidSetting for an epoch without a batch.
         """
         if self._ahead:
             return self._ahead.pop()
         if self.loader.ends_at(self.place):
-            return None
+            return END
         if self._iterator is None:
             self._iterator = self._try(lambda: self.loader.batches(self.epoch, self.place))
         iterator = self._iterator
-        batch = self._try(lambda: next(iterator, None))
-        if batch is None and self.batch == 0:
+        batch = self._try(lambda: next(iterator, END))
+        if batch is END and self.batch == 0:
             self.drop()
             raise InvalidSetting(
                 f"Trainer.train_loader: it gave no batch in epoch {self.epoch}; fill it, and give "
@@ -51,8 +55,8 @@ class Feed:
         ends = self.loader.ends_at(self.place)
         if ends is None and not self._ahead and self.batch:
             following = self.fetch()
-            self._ahead = [] if following is None else [following]
-            return following is None
+            self._ahead = [] if following is END else [following]
+            return following is END
         return bool(ends)
 
     def next_epoch(self) -> None:
@@ -82,19 +86,32 @@ class Feed:
     def _forget(self) -> None:
         self._iterator, self._ahead = None, []
 
-    def _try(self, get: Any) -> Any:
+    def _try(self, get: Callable[[], Any]) -> Any:
         try:
-            return get()
-        except FspopError:
-            raise
-        except Exception as error:
-            self.drop()
-            raise TaskRaised(
-                f"training data raised in epoch {self.epoch}, batch {self.batch}: {_what(error)}"
-            ) from error
+            return naming(get, f"training data raised in epoch {self.epoch}, batch {self.batch}")
         except BaseException:
             self.drop()
             raise
+
+
+def naming(get: Callable[[], Any], raised: str) -> Any:
+    """What `get` gives; TaskRaised, its message after `raised`, for any error but fspop's own."""
+    try:
+        return get()
+    except FspopError:
+        raise
+    except Exception as error:
+        raise TaskRaised(f"{raised}: {_what(error)}") from error
+
+
+def read(loader: Loader, what: str) -> Iterator[Any]:
+    """All batches to measure with; TaskRaised where the data raises."""
+    iterator = naming(lambda: iter(loader), f"{what} data raised")
+    for number in itertools.count():
+        batch = naming(lambda: next(iterator, END), f"{what} data raised in batch {number}")
+        if batch is END:
+            return
+        yield batch
 
 
 def _what(error: Exception) -> str:

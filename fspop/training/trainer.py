@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fspop.training.batches import to_device
+from fspop.training.feed import END
 from fspop.training.history import History
 from fspop.training.lr_finder import LRFinder
 from fspop.training.over_ranks import averaged
@@ -98,7 +99,7 @@ class Trainer(Validating):
         while self._budget != 0:
             feed = self.feed  # which the body may replace
             batch = feed.fetch()
-            if batch is None:
+            if batch is END:
                 return
             batch = to_device(batch, self.device)
             self.schedules.apply(self.iteration, self.epoch)

@@ -11,6 +11,7 @@ import torch
 from fspop.errors import InvalidSetting, TaskError
 from fspop.training import random_state
 from fspop.training.batches import Hits, count_correct, n_samples, to_device
+from fspop.training.feed import read
 from fspop.training.history import History
 from fspop.training.loaders import Loader
 from fspop.training.over_ranks import averaged_metrics, check_in_step, share_buffers, summed
@@ -59,7 +60,7 @@ class Validating(Resumable):
         total, hits = 0, None
         summed = getattr(self.loss_fn, "reduction", "mean") == "sum"
         with self.precision(), _unsmoothed(self.loss_fn), self._by_itself():
-            for batch in loader:
+            for batch in read(loader, "test" if loader is self.test_loader else "validation"):
                 batch = to_device(batch, self.device)
                 outputs, targets = self.predict(batch)
                 n = n_samples(batch)

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, WeightedRando
 
 from fspop.training import random_state
 from fspop.training.dataset_loader import DatasetLoader
-from fspop.training.feed import Feed
+from fspop.training.feed import END, Feed
 from fspop.training.loaders import make_loader
 from fspop.training.replayed_loader import ReplayedLoader
 from tests.training.trainers import points
@@ -145,9 +145,9 @@ def test_a_feed_counts_a_batch_once_it_is_done_and_sees_the_end(kind):
     while not feed.at_end:
         seen.append(feed.fetch())
         feed.done()
-    assert len(seen) == 5 and feed.batch == 5 and feed.fetch() is None
+    assert len(seen) == 5 and feed.batch == 5 and feed.fetch() is END
     feed.next_epoch()
-    assert not feed.at_end and feed.fetch() is not None and feed.state()["epoch"] == 1
+    assert not feed.at_end and feed.fetch() is not END and feed.state()["epoch"] == 1
 
 
 def test_a_feed_that_was_dropped_gives_the_same_batch_again():

@@ -111,6 +111,50 @@ def test_data_that_raise_are_named_and_training_goes_on_once_they_work(tmp_path,
     assert same(weights(trainer), weights(whole)) and trainer.history == whole.history
 
 
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_data_that_raise_while_measuring_are_named(tmp_path, split):
+    options = {f"{split[:3] if split == 'validation' else split}_dataset": Raising()}
+    trainer = make(tmp_path, num_epochs=1, **options)
+    with pytest.raises(TaskRaised, match=f"^{split} data raised in batch 1: OSError: disk on fire"):
+        trainer.fit()
+
+
+def nothing_the_fourth_time():
+    calls = []
+
+    def collate(samples):
+        calls.append(1)
+        return None if len(calls) == 4 else torch.utils.data.default_collate(samples)
+
+    return collate
+
+
+def test_a_batch_that_is_none_is_a_batch_and_not_the_end(tmp_path):
+    class Skipping(Trainer):
+        def train_step(self, batch):
+            return None if batch is None else super().train_step(batch)
+
+    trainer = make(tmp_path, Skipping, num_epochs=1, val_dataset=None)
+    trainer.set_options(collate_fn=nothing_the_fourth_time())
+    trainer.fit()
+    assert trainer.iteration == 10 and trainer.history.count("loss/train") == 9
+    with pytest.raises(InvalidSetting, match=r"a batch of type NoneType.*override predict"):
+        make(tmp_path, collate_fn=nothing_the_fourth_time()).fit()
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_data_set_that_raises_stop_iteration_does_not_end_the_epoch(tmp_path, num_workers):
+    class Stopping(Raising):
+        def __getitem__(self, index):
+            if index == 11:
+                raise StopIteration
+            return self.inner[index]
+
+    trainer = make(tmp_path, train_dataset=Stopping(), shuffle=False, num_workers=num_workers)
+    with pytest.raises(TaskRaised, match=r"epoch 0, batch 1: .*StopIteration"):
+        trainer.fit()
+
+
 class Empty(IterableDataset):
     def __iter__(self):
         return iter(())
