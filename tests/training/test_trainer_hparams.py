@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.optim import lr_scheduler
 from torch.utils.data import Dataset, Subset
 
 from fspop.errors import HparamsNotApplied, InvalidSetting
@@ -223,6 +224,37 @@ def test_a_schedule_may_be_a_name_or_a_torch_scheduler(tmp_path, given):
     assert groups(trainer) == [0.3]
     trainer.train(5)
     assert groups(trainer)[0] < 0.3
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda optimizer: lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=20),
+        lambda optimizer: lr_scheduler.CyclicLR(optimizer, 0.001, 0.1, step_size_up=5),
+        lambda optimizer: lr_scheduler.CosineAnnealingLR(optimizer, 20),
+    ],
+    ids=["one-cycle", "cyclic", "cosine"],
+)
+def test_an_assigned_rate_is_the_peak_of_what_a_torch_scheduler_runs(tmp_path, given):
+    rates = []
+
+    class Watching(Trainer):
+        def train_step(self, batch):
+            rates.append(groups(self)[0])
+
+    trainer = started(make(tmp_path, Watching, lr_scheduler=given), {"learning_rate": 0.05})
+    trainer.train(20)
+    assert max(rates) == pytest.approx(0.05)
+    assert trainer.effective_hparams() == {"learning_rate": 0.05}
+
+
+def test_a_rate_above_the_assigned_one_is_refused_and_not_trained_with(tmp_path):
+    rising = lambda optimizer: lr_scheduler.LambdaLR(optimizer, lambda i: 1 + i)  # noqa: E731
+    trainer = started(make(tmp_path, lr_scheduler=rising), {"learning_rate": 0.05})
+    trainer.train(1)
+    with pytest.raises(InvalidSetting, match=r"set to 0\.05, but the scheduler says 0\.1 at iter"):
+        trainer.train(1)
+    assert groups(trainer) == [0.05]
 
 
 def test_label_smoothing_does_not_touch_the_measure(tmp_path):

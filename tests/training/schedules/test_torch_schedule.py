@@ -5,7 +5,7 @@ import torch
 from torch.optim import SGD
 from torch.optim import lr_scheduler as lrs
 
-from fspop.errors import UsageError
+from fspop.errors import InvalidSetting, UsageError
 from fspop.training import load_checkpoint, save_checkpoint
 from fspop.training.schedules import TorchSchedule
 
@@ -105,3 +105,68 @@ def test_its_memory_goes_through_a_checkpoint_of_a_run(factory, tmp_path):
     after = TorchSchedule(factory)
     after.load_state_dict(load_checkpoint(tmp_path / "saved"))
     assert [after.value(i) for i in range(7, 20)] == [before.value(i) for i in range(7, 20)]
+
+
+RISING = {
+    "OneCycleLR": lambda o: lrs.OneCycleLR(o, 0.3, total_steps=20),
+    "CyclicLR": lambda o: lrs.CyclicLR(o, 0.01, 0.3, step_size_up=5, mode="triangular2"),
+    "CyclicLR-without-momentum": lambda o: lrs.CyclicLR(o, 0.01, 0.3, 5, cycle_momentum=False),
+    "SequentialLR": lambda o: lrs.SequentialLR(
+        o, [lrs.ConstantLR(o, 0.1, 5), lrs.OneCycleLR(o, 0.3, total_steps=20)], [5]
+    ),
+    "decay": FACTORIES["CosineAnnealingLR"],
+}
+
+
+@pytest.mark.parametrize("factory", RISING.values(), ids=RISING.keys())
+@pytest.mark.parametrize("lr", [1e-4, 0.1])
+def test_the_assigned_peak_is_that_of_the_curve_whatever_it_starts_from(factory, lr):
+    schedule = TorchSchedule(factory, lr=lr)
+    before = [schedule.value(i) for i in range(20)]
+    assert max(before) == pytest.approx(schedule.base)
+    schedule.rebase(0.05)
+    after = [schedule.value(i) for i in range(20)]
+    assert max(after) == pytest.approx(0.05)
+    assert after == pytest.approx([value * 0.05 / max(before) for value in before])
+
+
+@pytest.mark.parametrize("factory", [RISING["OneCycleLR"], RISING["CyclicLR"]])
+def test_so_is_an_assigned_momentum(factory):
+    schedule = TorchSchedule(factory, momentum=0.5, reads="momentum")
+    schedule.rebase(0.8)
+    assert max(schedule.value(i) for i in range(20)) == pytest.approx(0.8)
+
+
+def rising():
+    return lambda o: lrs.LambdaLR(o, lambda i: 1 + i / 10)
+
+
+def test_a_scheduler_that_rises_above_its_peak_is_refused_once_a_peak_was_assigned(
+    through_a_checkpoint,
+):
+    schedule, resumed = TorchSchedule(rising()), TorchSchedule(rising())
+    assert schedule.value(10) == pytest.approx(0.2)
+    schedule.rebase(0.1)
+    assert schedule.value(0) == 0.1
+    resumed.load_state_dict(through_a_checkpoint(schedule.state_dict()))
+    for each in (schedule, resumed):
+        with pytest.raises(InvalidSetting, match=r"set to 0\.1, but .* 0\.12 at iteration 2.*high"):
+            each.value(2)
+    resumed.load_state_dict(through_a_checkpoint(TorchSchedule(rising()).state_dict()))
+    assert resumed.value(10) == pytest.approx(0.2)
+
+
+def test_the_true_peak_may_be_told():
+    schedule = TorchSchedule(rising(), lr=0.1, highest=0.3)
+    assert schedule.value(20) == pytest.approx(0.3) and schedule.value(0) == 0.1
+    schedule.rebase(0.6)
+    assert schedule.value(20) == pytest.approx(0.6) and schedule.value(0) == pytest.approx(0.2)
+
+
+def test_a_peak_that_an_older_checkpoint_counts_from_the_start_is_understood():
+    old = TorchSchedule(RISING["OneCycleLR"], lr=0.1)
+    state = {**old.state_dict(), "base": 0.1}
+    del state["memory"]["moved"]
+    new = TorchSchedule(RISING["OneCycleLR"], lr=0.1)
+    new.load_state_dict(state)
+    assert [new.value(i) for i in range(20)] == [old.value(i) for i in range(21)]
