@@ -187,7 +187,7 @@ class Assembly(Tuned):
     def make_schedules(self) -> None:
         """The schedules of learning rate and momentum, in effect from now on."""
         options = self.options
-        self.schedules = Schedules(self.optimizer)
+        self.schedules = Schedules(self.optimizer, vars(self).get("schedules"))
         lr, mtm = self._own_copy(options.lr_scheduler), self._own_copy(options.mtm_scheduler)
         self.schedules.add(lr, "learning_rate", options.learning_rate)
         self.schedules.add(mtm, "momentum", options.momentum)

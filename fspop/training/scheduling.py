@@ -30,6 +30,9 @@ _TARGETS = {
 }
 
 
+_Values = list[dict[str, float]]
+
+
 class _Entry(NamedTuple):
     schedule: Schedule
     to: str
@@ -39,30 +42,36 @@ class _Entry(NamedTuple):
 class Schedules:
     """Sets learning rates and momenta at each step, where there is a schedule for them.
 
-    A single schedule drives every group, each by a copy of its own (the first by the object
-    itself), so that one group's peak can move alone; a mapping drives the groups it names.
+    A single schedule drives every group, a mapping those it names. Each is driven by a copy of its
+    own (the first by the object itself), so that one group's peak can move alone. `before` are the
+    schedules that these replace.
     """
 
-    def __init__(self, optimizer: Optimizer):
+    def __init__(self, optimizer: Optimizer, before: "Schedules | None" = None):
         self.optimizer = optimizer
         self.iteration = self.epoch = 0
         self._entries: list[_Entry] = []
+        kept = before is not None and before.optimizer is optimizer
+        self._own: _Values = before._own if kept else _values(optimizer)  # type: ignore[union-attr]
 
-    def add(self, given: Any, to: str, peak: float) -> None:
-        """Takes the option lr_scheduler or mtm_scheduler; one by name gets `peak`."""
+    def add(self, given: Any, to: str, otherwise: float) -> None:
+        """Takes the option lr_scheduler or mtm_scheduler.
+
+        One by name, or of torch, gets the value that its group had before it was driven by any; or
+        `otherwise`, where that is 0.
+        """
         if given is None:
             return
-        if isinstance(given, Mapping):
-            for name, each in given.items():
-                for group in param_groups(self.optimizer, name):
-                    self._add(_as_schedule(each, to, peak), to, group)
-            return
-        schedule = _as_schedule(given, to, peak)
-        for number, group in enumerate(self.optimizer.param_groups):
-            self._add(schedule if number == 0 else copy.deepcopy(schedule), to, group)
+        by_group = given if isinstance(given, Mapping) else {None: given}
+        for name, each in by_group.items():
+            for group in param_groups(self.optimizer, name):
+                self._add(each, to, group, otherwise)
 
-    def _add(self, schedule: Schedule, to: str, group: Any) -> None:
+    def _add(self, given: Any, to: str, group: Any, otherwise: float) -> None:
         index = [each is group for each in self.optimizer.param_groups].index(True)
+        schedule = _as_schedule(given, to, self._own[index].get(to) or otherwise)
+        if any(schedule is entry.schedule for entry in self._entries):
+            schedule = copy.deepcopy(schedule)
         self._entries.append(_Entry(schedule, to, index))
 
     def __bool__(self) -> bool:
@@ -166,6 +175,17 @@ class _Peak:
 def _in_effect(optimizer: Optimizer, entry: _Entry) -> float:
     read = get_momentum if entry.to == "momentum" else get_learning_rate
     return read(optimizer, entry.group)
+
+
+def _values(optimizer: Optimizer) -> _Values:
+    """Learning rate, and momentum where there is one, of each param group."""
+    found: _Values = []
+    for number, group in enumerate(optimizer.param_groups):
+        values = {"learning_rate": get_learning_rate(optimizer, number)}
+        if "momentum" in group or "betas" in group:
+            values["momentum"] = get_momentum(optimizer, number)
+        found.append(values)
+    return found
 
 
 def _as_schedule(given: Any, to: str, peak: float) -> Schedule:

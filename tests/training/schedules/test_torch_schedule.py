@@ -169,4 +169,4 @@ def test_a_peak_that_an_older_checkpoint_counts_from_the_start_is_understood():
     del state["memory"]["moved"]
     new = TorchSchedule(RISING["OneCycleLR"], lr=0.1)
     new.load_state_dict(state)
-    assert [new.value(i) for i in range(20)] == [old.value(i) for i in range(21)]
+    assert [new.value(i) for i in range(20)] == [old.value(i) for i in range(20)]
