@@ -248,8 +248,8 @@ class Resumable(Adjustable):
         return self.device if chosen is None else chosen
 
     def _begin(self) -> None:
-        """Puts the random numbers back to where the checkpoint was, as late as possible, and writes
-        what could not be written when training was here before.
+        """Before training: puts the random numbers back to where the checkpoint was, as late as
+        possible, and writes what could not be written when training was here before.
         """
         if self._random is not None:
             random_state.restore(self._random, str(self.device))

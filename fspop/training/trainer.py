@@ -49,13 +49,14 @@ class Trainer(Validating):
 
     def run_epoch(self) -> None:
         """Trains to the end of the epoch and validates; in `train(n)` perhaps only a part of it."""
+        self._begin()
         if self.batch == 0:
             self.call("before_epoch")
         self.set_modes()
         self._paused = False
         self.train_epoch()
         if self.batch == 0 and not self._paused:
-            self._count_step()  # an epoch without batches() is one step
+            self._count_step(ends_epoch=True)  # an epoch without batches() is one step
         if not self._paused or self.feed.at_end:
             self._end_epoch()
 
@@ -96,6 +97,7 @@ class Trainer(Validating):
 
         Ends early where `train(n)` has had its n: code after the loop then runs once more later.
         """
+        self._begin()
         while self._budget != 0:
             feed = self.feed  # which the body may replace
             batch = feed.fetch()
@@ -117,7 +119,7 @@ class Trainer(Validating):
             self._count_step()
         self._paused = True
 
-    def _count_step(self) -> None:
+    def _count_step(self, ends_epoch: bool = False) -> None:
         self.iteration += 1
         self._budget -= self._budget > 0
         every = self.options.print_every
@@ -128,7 +130,8 @@ class Trainer(Validating):
         if self.alone:
             if self.options.save_every > 0 and self.iteration % self.options.save_every == 0:
                 self._due += ("_begin_save",)
-            self._write_due()
+            if not ends_epoch:  # else once the next epoch is what comes next
+                self._write_due()
 
     def _end_epoch(self) -> None:
         self.log_counted()
@@ -252,7 +255,6 @@ class Trainer(Validating):
 
     def train(self, n_steps: int) -> None:
         """Trains exactly `n_steps` batches, over the ends of epochs; stops and files are fit's."""
-        self._begin()
         self.hold()
         self._budget = n_steps
         try:

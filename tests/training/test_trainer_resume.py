@@ -1,5 +1,6 @@
 """A training that is interrupted, even by kill -9, ends as one that was not: bit for bit."""
 
+import contextlib
 import os
 import random
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fspop.training import Callback, load_model, random_state, save_checkpoint
+from fspop.training import Callback, Trainer, load_model, random_state, save_checkpoint
 from fspop.training.checkpoint_index import read_index
 from tests.training.trainer_run import CASES, ITERATIONS, make_trainer
 from tests.training.trainers import make, points, same, weights
@@ -171,3 +172,64 @@ def test_the_end_of_an_epoch_belongs_to_its_last_step(tmp_path):
     trainer = make_trainer("sgd", tmp_path)
     trainer.train(7)
     assert (trainer.epoch, trainer.batch) == (1, 0) and trainer.history.count("acc/val") == 1
+
+
+def by_epochs(trainer):
+    while trainer.epoch < 4:
+        trainer.run_epoch()
+
+
+def by_batches(trainer):
+    while trainer.epoch < 4:
+        trainer.set_modes()
+        for batch in trainer.batches():
+            trainer.log("loss/train", trainer.train_step(batch))
+        trainer.log_counted()
+        trainer.feed.next_epoch()
+
+
+@pytest.mark.parametrize("loop", [by_epochs, by_batches])
+def test_a_loop_of_ones_own_around_it_resumes_too(tmp_path, loop):
+    folders = [tmp_path / "whole", tmp_path / "resumed"]
+    options = {"save_every": 0, "val_every": 0}
+    whole, first = (make_trainer("sgd", folder, **options) for folder in folders)
+    loop(whole)
+    first.train(9)
+    first.save()
+    random_state.seed_all(99)
+    second = make_trainer("sgd", folders[1], **options)
+    assert second.resume()
+    random_state.seed_all(98)
+    loop(second)
+    for trainer in (whole, second):
+        trainer.save()
+    assert last_digest(folders[0]) == last_digest(folders[1])
+
+
+def test_what_a_loop_of_ones_own_saves_is_in_the_index_at_once(tmp_path):
+    trainer = make(tmp_path, model_args={"width": 20_000})
+    trainer.run_epoch()
+    assert trainer.checkpoints.names() == ["ck_epoch_1_iter_10"]
+    trainer.set_options(save_every=3)
+    trainer.train(4)
+    assert trainer.checkpoints.names()[1:] == ["ck_epoch_1_iter_12"]
+
+
+@pytest.mark.parametrize("save_every", [1, 2, 3, -1])
+def test_an_epoch_without_batches_is_resumed_behind_its_end(tmp_path, save_every):
+    class Logs(Trainer):
+        def train_epoch(self):
+            self.log("x/train", random.random())
+
+    def fit(stop=None):
+        halt = type("Halt", (Callback,), {"after_epoch": lambda _, t: t.epoch == stop and 1 / 0})
+        trainer = make(tmp_path, Logs, num_epochs=5, save_every=save_every, callbacks=[halt()])
+        trainer.resume()
+        with contextlib.suppress(ZeroDivisionError):
+            trainer.fit()
+        return trainer
+
+    fit(stop=4)
+    resumed = fit()
+    assert (resumed.epoch, resumed.iteration) == (5, 5)
+    assert [i for i, _ in resumed.history.points("x/train")] == [0, 1, 2, 3, 4]
