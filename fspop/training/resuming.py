@@ -1,6 +1,7 @@
 """What a Trainer's checkpoint holds, and how training goes on from it."""
 
 import copy
+import inspect
 import warnings
 from collections.abc import Mapping
 from os import PathLike
@@ -13,9 +14,11 @@ from torch import nn
 from fspop.errors import ConfigurationError, Damaged, NotWritable, TryLater
 from fspop.training import freezing, random_state
 from fspop.training.adjusting import Adjustable
+from fspop.training.callbacks import Callback
 from fspop.training.checkpoint_index import opened_state
 from fspop.training.inference import (
     FORMAT,
+    Arguments,
     check_fits,
     describe_model,
     load_model,
@@ -38,10 +41,13 @@ class Resumable(Adjustable):
     _due: tuple[str, ...] = ()
     """Methods that write what is to be written at this place; one that fails stays due."""
     _in_fit = False
+    _model_arguments: Arguments | None = None
+    """Of a model that `from_checkpoint` made."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything training changes, as tensors and plain data; aliases live tensors."""
-        arguments = self.options.model_args if isinstance(self._given_model, type) else None
+        made = isinstance(self._given_model, type)
+        arguments = self.options.model_args if made else self._model_arguments
         return {
             "format": FORMAT,
             "model_class": describe_model(self.model, arguments),
@@ -63,7 +69,7 @@ class Resumable(Adjustable):
             "frozen": list(self.frozen),
             "hparams": copy.deepcopy(self.hparams),
             "options": self.options.plain(),
-            "callbacks": [[name, memory] for name, memory in self._memories() if memory],
+            "callbacks": self._memories(),
             "extra": self.extra_state(),
         }
 
@@ -131,8 +137,10 @@ class Resumable(Adjustable):
     def _trained(self) -> list[torch.Tensor]:
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
-    def _memories(self) -> list[tuple[str, dict[str, Any]]]:
-        return [(type(each).__name__, each.state_dict()) for each in self._callbacks]
+    def _memories(self) -> list[list[Any]]:
+        """Name and memory of each callback of a class that remembers something."""
+        able = [c for c in self._callbacks if type(c).state_dict is not Callback.state_dict]
+        return [[type(each).__name__, each.state_dict()] for each in able]
 
     def _load_callbacks(self, saved: list[list[Any]]) -> None:
         left = [list(each) for each in saved]
@@ -140,7 +148,8 @@ class Resumable(Adjustable):
             mine = [each for each in left if each[0] == type(callback).__name__]
             if mine:
                 left.remove(mine[0])
-                callback.load_state_dict(mine[0][1])
+                if mine[0][1]:
+                    callback.load_state_dict(mine[0][1])
 
     # -- alone, with files of its own
     @property
@@ -260,9 +269,21 @@ class Resumable(Adjustable):
     def from_checkpoint(cls, path: str | PathLike[str], model: Any = None, **options: Any) -> Self:
         """A trainer that goes on from `path`: the recorded model and plain options, and those given
         here, such as the data; `model` where the recorded class is not enough.
+
+        A subclass whose constructor does not take `model` and any options makes both itself, from
+        what is given here.
         """
-        with trainer_state(path) as state:
-            recorded = state["options"]
-        trainer = cls(load_model(path, model), **{**recorded, **options})
+        if not _takes_any(cls):
+            trainer = cls(**options) if model is None else cls(model=model, **options)
+        else:
+            with trainer_state(path) as state:
+                recorded, arguments = state["options"], state["model_class"]["arguments"]
+            trainer = cls(load_model(path, model), **{**recorded, **options})
+            trainer._model_arguments = arguments if model is None else None
         trainer.load_checkpoint(path)
         return trainer
+
+
+def _takes_any(cls: type) -> bool:
+    parameters = inspect.signature(cls).parameters
+    return "model" in parameters and any(p.kind is p.VAR_KEYWORD for p in parameters.values())

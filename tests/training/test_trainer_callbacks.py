@@ -114,3 +114,24 @@ def test_lines_show_place_and_loss(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("epoch 1/2 batch 4/10  loss/train 0.")
     assert lines[-1].startswith("test  loss/test")
+
+
+class Counts(Callback):
+    def __init__(self, counts):
+        self.counts, self.n = counts, 0
+
+    def after_step(self, trainer):
+        self.n += self.counts
+
+    def state_dict(self):
+        return {"n": self.n} if self.n else {}
+
+    def load_state_dict(self, state):
+        self.n = state["n"]
+
+
+def test_callbacks_of_one_class_keep_their_own_memories(tmp_path):
+    make(tmp_path, callbacks=[Counts(0), Callback(), Counts(1)], num_epochs=1).fit()
+    idle, busy = Counts(0), Counts(1)
+    assert make(tmp_path, callbacks=[idle, busy], num_epochs=1).resume()
+    assert (idle.n, busy.n) == (0, 10)
