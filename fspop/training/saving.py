@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from fspop.errors import Damaged, NotWritable, TaskError
-from fspop.training.checkpoint import make_temporary, save_checkpoint, temporary_name
+from fspop.training.checkpoint import (
+    make_temporary,
+    save_checkpoint,
+    temporary_for,
+    temporary_name,
+)
 from fspop.training.checkpoint_index import INDEX, entry_of, opened_state, read_index, write_index
 from fspop.training.durable import fsync_folder, write_error
 from fspop.training.saver import Saver
@@ -32,6 +37,7 @@ class CheckpointFolder:
         self.folder, self.name, self.keep = Path(folder), name, keep
         self.index = self.folder / INDEX.format(name=name)
         self.best_link = self.folder / f"best_{name}"
+        self._history = f"{name}_history.json"
         self._saver: Saver | None = None
         self._begun: Path | None = None
         self._used = False
@@ -39,7 +45,7 @@ class CheckpointFolder:
     @property
     def history_path(self) -> Path:
         """Where the history goes; its folder exists."""
-        return self._ready() / f"{self.name}_history.json"
+        return self._ready() / self._history
 
     def save(self, state: dict[str, Any], epoch: int, iteration: int) -> Path:
         """Writes a checkpoint of this place; the oldest go where `keep` says how many may stay."""
@@ -153,9 +159,26 @@ class CheckpointFolder:
                 path=str(self.folder),
             ) from error
         if not self._used:
+            self._sweep()
             self._recover()
             self._used = True
         return self.folder
+
+    def _sweep(self) -> None:
+        """Deletes what a process that died in here left half written."""
+        written = "|".join(map(re.escape, (self.index.name, self._history, self.best_link.name)))
+        partial = re.compile(rf"\.({written})\.\d+\.part")
+        for name in os.listdir(self.folder):
+            if partial.fullmatch(name):
+                (self.folder / name).unlink(missing_ok=True)
+            elif self._iteration_of(temporary_for(name) or "") is not None:
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def _iteration_of(self, name: str) -> int | None:
+        """Where the checkpoint of this name was written; None for any other name."""
+        form = rf"(?:best_)?{re.escape(self.name)}_epoch_\d+_iter_(\d+)"
+        match = re.fullmatch(form, name)
+        return int(match[1]) if match else None
 
     def _recover(self) -> None:
         """Makes a missing index anew, with a warning, from the checkpoints that are there.
@@ -164,10 +187,9 @@ class CheckpointFolder:
         """
         if self.index.exists() or not self.folder.is_dir():
             return
-        own = re.compile(rf"(best_)?{re.escape(self.name)}_epoch_\d+_iter_(\d+)")
-        found = [match for name in os.listdir(self.folder) if (match := own.fullmatch(name))]
-        found.sort(key=lambda match: int(match[2]))
-        entries = [entry for match in found if (entry := entry_of(self.folder / match[0]))]
+        found = [name for name in os.listdir(self.folder) if self._iteration_of(name) is not None]
+        found.sort(key=lambda name: self._iteration_of(name) or 0)
+        entries = [entry for name in found if (entry := entry_of(self.folder / name))]
         if entries:
             warnings.warn(
                 f"{self.index} is missing; made anew from the {len(entries)} checkpoints there",

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -200,3 +201,30 @@ def test_an_entry_without_a_digest_is_a_damaged_index(tmp_path):
     trainer.checkpoints.index.write_text(text)
     with pytest.raises(Damaged, match=r"not an index of checkpoints.*remove it: it is made anew"):
         trainer.resume()
+
+
+DIE_WHILE_SAVING = """
+import os, signal, sys
+from pathlib import Path
+from tests.training.trainers import make
+trainer = make(Path(sys.argv[1]))
+trainer.save()
+os.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+trainer.set_learning_rate(0.5)
+trainer.save()
+"""
+
+
+def test_what_a_killed_process_left_half_written_goes_with_the_next_save(tmp_path):
+    folder = tmp_path / "checkpoint"
+    done = subprocess.run([sys.executable, "-c", DIE_WHILE_SAVING, str(tmp_path)], cwd=ROOT)
+    assert done.returncode == -signal.SIGKILL
+    others = [".other_epoch_1_iter_10.0123456789abcdef.tmp", ".ck_notes.1.part"]
+    for name in (".ck_checkpoints.json.1.part", ".best_ck.1.part", *others):
+        (folder / name).touch()
+    assert len(list(folder.glob(".ck_epoch_0_iter_0.*.tmp"))) == 1
+    trainer = make(tmp_path)
+    assert trainer.resume()
+    assert len(list(folder.glob(".*"))) == 5  # another process may be about to write
+    trainer.save()
+    assert sorted(path.name for path in folder.glob(".*")) == sorted(others)
