@@ -197,8 +197,11 @@ class Workforce:
         return [*buried, claim_op(member, self.process)] if member else buried
 
     def _move_ops(self, after: State, held: Assignment) -> list[AnyOp]:
-        """Release and claim, where the held member ended, waits, or leads a free one by too
-        much.
+        """Release and claim, where the held member ended, waits, or leads a free one by too much.
+
+        A member that has just become a copy has to be restored anyway, so one that is no further
+        is taken instead. Without that, a copy of a member that stands still is trained again and
+        again, up to the step at which it is found to be the worst.
         """
         member = after.members[held.member]
         now = self.controller.in_effect(after)
@@ -206,8 +209,10 @@ class Workforce:
         free = claimable(after, now.rules)
         stays = member.status == "active" and (limit is None or member.generation.step < limit)
         if stays:
-            least = min((m.generation.step for m in free), default=member.generation.step)
-            if member.generation.step - least <= now.claims.max_lead_steps:
+            step = member.generation.step
+            least = min((m.generation.step for m in free), default=step + 1)
+            copied = member.generation.id != held.generation_id
+            if step - least <= (-1 if copied else now.claims.max_lead_steps):
                 return []
         ops: list[AnyOp] = [Released(held.member, held.term)]
         chosen = choose(free, self._home, now.claims)
