@@ -7,7 +7,7 @@ import msgspec
 import typer
 
 from fspop.cli import options
-from fspop.errors import TryLater
+from fspop.errors import TaskError, TryLater
 from fspop.records import State
 from fspop.report.best import best_status, front_status
 from fspop.report.lineage import Ancestor, lineage
@@ -57,10 +57,15 @@ def command(
 
 def read_best(root: Path) -> BestReport:
     """The best evaluation of the run at `root`; reads its whole history. Raises TryLater where
-    there is none yet.
+    there is none yet, TaskError where there will never be one.
     """
     manifest, state = read_run(root)
     best = best_status(state, root)
+    if best is None and state.members and all(m.status != "active" for m in state.members):
+        raise TaskError(
+            f"{root}: the run is over, and no evaluation of it counts; 'fspop status --dir {root}' "
+            "says why"
+        )
     if best is None:
         raise TryLater(
             f"{root}: no evaluation counts so far; look again when 'fspop status --dir {root}' "

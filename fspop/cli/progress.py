@@ -87,10 +87,9 @@ class Live:
 
 
 def fraction(status: RunStatus) -> float:
-    """How much of the training is done, from 0 to 1; failed members count as done."""
+    """How much of the training is done, from 0 to 1."""
     total = (status.total_steps or 1) * max(1, len(status.members))
-    left = sum((status.total_steps or 1) - m.step for m in status.members if m.status == "active")
-    return min(1.0, max(0.0, 1.0 - left / total)) if status.members else 0.0
+    return min(1.0, sum(m.step for m in status.members) / total)
 
 
 def summary(status: RunStatus) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fspop.cli import options
-from fspop.errors import ExperimentChanged, NotARun, UsageError
+from fspop.errors import ExperimentChanged, NotARun, RunExists, UsageError
 from fspop.records import Manifest
 
 if TYPE_CHECKING:
@@ -88,9 +88,12 @@ def open_or_create(
             raise
         from fspop.cli.creation import create
 
-        manifest = create(target, root, overrides, code)
-        print(f"created run {manifest.run} in {root}: {manifest.members} members")
-        return manifest
+        try:
+            manifest = create(target, root, overrides, code)
+            print(f"created run {manifest.run} in {root}: {manifest.members} members")
+            return manifest
+        except RunExists:  # another command made it meanwhile
+            manifest = read_manifest(paths)
     _check_same(manifest, target, root, overrides, code)
     print(f"going on with run {manifest.run} in {root}: {manifest.members} members")
     return manifest
@@ -105,15 +108,29 @@ def _check_same(
     if target is not None:
         _check_same_code(manifest, target, root, code)
     recorded = check_unchanged(RunPaths(root), manifest)
-    in_effect = {"members": manifest.members, "seed": manifest.seed, **recorded["overrides"]}
+    created_with = {**{n: getattr(manifest, n) for n in _fields(manifest)}, **recorded["overrides"]}
     for key, value in overrides.items():
-        if key not in in_effect or in_effect[key] != value:
-            raise ExperimentChanged(
-                f"{root}: run {manifest.run} was created with {key}="
-                f"{in_effect.get(key, 'as in FILE')}, not {value}; leave it out, change it "
-                f"with 'fspop set --dir {root} {key}=...', or give another --dir for a new run",
-                path=root,
-            )
+        if key not in created_with or created_with[key] != value:
+            raise _created_otherwise(root, manifest, key, value, created_with)
+
+
+def _fields(manifest: Manifest) -> list[str]:
+    return [name for name in manifest.__struct_fields__ if name not in ("mutator", "space")]
+
+
+def _created_otherwise(
+    root: Path, manifest: Manifest, key: str, value: Any, created_with: dict[str, Any]
+) -> ExperimentChanged:
+    from fspop.controller.changing import CHANGEABLE
+
+    before = f"{key}={created_with[key]}" if key in created_with else f"{key} as FILE says"
+    may_change = key in CHANGEABLE or key.startswith("mutator")
+    change = f"change it with 'fspop set --dir {root} {key}={value}', " if may_change else ""
+    return ExperimentChanged(
+        f"{root}: run {manifest.run} was created with {before}, not {value}; leave it out, "
+        f"{change}or give another --dir for a new run",
+        path=root,
+    )
 
 
 def _check_same_code(manifest: Manifest, target: str, root: Path, code: Path | None) -> None:

@@ -9,6 +9,7 @@ from fspop.cli.look import Watcher
 from fspop.cli.progress import Live, Plain
 from fspop.errors import (
     ConfigurationError,
+    DuplicateWorker,
     FspopError,
     StorageUnavailable,
     TaskError,
@@ -48,6 +49,7 @@ def supervise(root: Path, n_workers: int, **options: str | None) -> RunStatus:
         environment=python_environment(),
     )
     watcher = Watcher(root)
+    _check_free(watcher.look(), n_workers)
     view = Live() if sys.stdout.isatty() else Plain()
     try:
         with view:
@@ -62,6 +64,18 @@ def supervise(root: Path, n_workers: int, **options: str | None) -> RunStatus:
         _stop(supervisor)
     _check_finished(status, supervisor, paths)
     return status
+
+
+def _check_free(status: RunStatus, n_workers: int) -> None:
+    """Raises DuplicateWorker where a worker of these ids is at work already."""
+    ids = {str(i) for i in range(n_workers)}
+    for worker in status.workers:
+        if worker.worker in ids and worker.state == "alive":
+            raise DuplicateWorker(
+                f"worker {worker.worker} is already running on {worker.host}, process "
+                f"{worker.pid}, perhaps of another 'fspop run'; look with 'fspop status --dir "
+                f"{status.dir} --watch', or give further workers other ids with 'fspop worker'"
+            )
 
 
 def _watch(supervisor: Supervisor, watcher: Watcher, view: Live | Plain) -> None:
@@ -98,9 +112,15 @@ def check_scored(status: RunStatus) -> bool:
         raise TaskError(given_up(status))
     if status.state == "finished" and status.best is None:
         raise TaskError(
-            f"the run is finished without one score; see 'fspop status --dir {status.dir}'"
+            f"the run is finished without one score{_why(status)}; see 'fspop status --dir "
+            f"{status.dir}'"
         )
     return status.state == "finished"
+
+
+def _why(status: RunStatus) -> str:
+    reasons = [f": {m.diverged} (member {m.member})" for m in status.members if m.diverged]
+    return reasons[0] if reasons else ""
 
 
 def _check_finished(status: RunStatus, supervisor: Supervisor, paths: RunPaths) -> None:
@@ -124,4 +144,6 @@ def _last_line(log: Path) -> str:
         lines = log.read_text(errors="replace").strip().splitlines()
     except OSError:
         return f"no log at {log}"
-    return lines[-1].removeprefix("fspop: error: ") if lines else f"nothing in {log}"
+    errors = [line for line in lines if line.startswith("fspop: error: ")]  # others may write too
+    said = (errors or lines)[-1:]
+    return said[0].removeprefix("fspop: error: ") if said else f"nothing in {log}"

@@ -1,5 +1,6 @@
 """What an evaluation is worth: a finite number, or the reason why it counts as diverged."""
 
+import difflib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -56,7 +57,9 @@ def _read(result: Any, metric: str | None) -> Score:
 
 
 def _missing(name: str, metrics: Mapping[str, Any]) -> str:
-    return f"metric {name!r} is missing from {sorted(metrics)}"
+    near = difflib.get_close_matches(name, metrics, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"metric {name!r} is missing from {sorted(metrics)}{hint}"
 
 
 def _number(value: Any, what: str) -> tuple[float | None, str]:

@@ -221,7 +221,8 @@ def troubles(status: RunStatus) -> list[str]:
         where = shlex.quote(status.dir)
         lines.append(
             f"once the cause is gone, 'fspop retry --dir {where}' gives failed members new "
-            f"attempts; 'fspop status --json --dir {where}' has the tracebacks"
+            f"attempts; 'fspop status --json --dir {where}' has the tracebacks; a run keeps its "
+            "code, so if that is the cause, mend the file and begin a new run"
         )
     return lines
 

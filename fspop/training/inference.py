@@ -16,6 +16,7 @@ from fspop.training.options import is_plain
 
 FORMAT = 1
 Arguments = Mapping[str, Any] | Sequence[Any]
+_BUILD = "Build the model it was written with"
 
 
 def describe_model(model: nn.Module, arguments: Arguments | None) -> dict[str, Any]:
@@ -47,7 +48,10 @@ def load_model(
         built = model if model is not None else _construct(Path(path), state["model_class"])
         if isinstance(map_location, str | torch.device):
             built = built.to(map_location)
-        check_fits(built, state["model"], str(path))
+        advice = _BUILD
+        if model is None and state["model_class"]["arguments"] is None:
+            advice = f"It was made here without arguments: give load_model({str(path)!r}, model=…)"
+        check_fits(built, state["model"], str(path), advice)
         built.load_state_dict(state["model"])
     return built.eval()
 
@@ -71,7 +75,12 @@ def _checked(state: Any, path: str | PathLike[str]) -> dict[str, Any]:
     return state
 
 
-def check_fits(model: nn.Module, weights: Mapping[str, Any], where: str) -> None:
+def check_fits(
+    model: nn.Module,
+    weights: Mapping[str, Any],
+    where: str,
+    advice: str = _BUILD,
+) -> None:
     """Raises ConfigurationError where `weights` are of another architecture; changes nothing."""
     mine = model.state_dict()
     wrong = [f"{name} is missing" for name in mine if name not in weights]
@@ -84,7 +93,7 @@ def check_fits(model: nn.Module, weights: Mapping[str, Any], where: str) -> None
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise ConfigurationError(
             f"{where}: a checkpoint of another architecture than {type(model).__name__}: "
-            f"{'; '.join(sorted(wrong)[:3])}{more}. Build the model it was written with"
+            f"{'; '.join(sorted(wrong)[:3])}{more}. {advice}"
         )
 
 

@@ -57,7 +57,22 @@ class Selection:
             raise UsageError(f"LRFinder: {self.method} needs accuracies; sweep with acc_test=True")
         if self.method in ("laplace", "sobel"):
             return self._between_edges(sweep)
-        return self._below(sweep.learning_rates[_TOPS[self.method](sweep)] * self.lr_max_scale)
+        top = _TOPS[self.method](sweep)
+        if 0 < top == len(sweep.learning_rates) - 1 and self.lr_max_scale == 1:
+            self._check_room(sweep.learning_rates[top])
+        return self._below(sweep.learning_rates[top] * self.lr_max_scale)
+
+    def _check_room(self, last: float) -> None:
+        """Says what is really wrong where the sweep ended too early for a range below its end."""
+        if last**self.lr_min_factor >= last:
+            raise InvalidSetting(
+                f"LRFinder.lr_max: {self.method} picks {last:g}, the last rate of the sweep, and "
+                f"lr_min would be {last:g} ** {self.lr_min_factor:g}, which is not below it; sweep "
+                "to a higher lr_max if it still learned there, choose another method with "
+                "range(method), or set lr_max_scale=0.1",
+                field="lr_max",
+                value=last,
+            )
 
     def _below(self, lr_max: float) -> LRRange:
         lr_min = lr_max**self.lr_min_factor

@@ -4,6 +4,7 @@ python -m fspop.training.show PATH [--plot IMAGE]
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +35,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--plot", type=Path, metavar="IMAGE", help="also draw the history")
     given = parser.parse_args(words)
     try:
-        print(show(given.path, given.plot))
+        print(show(given.path, given.plot), flush=True)
+    except BrokenPipeError:  # as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except FspopError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -1,6 +1,7 @@
 import os
 import re
 import signal
+import socket
 import time
 
 from fspop.storage import read_run
@@ -116,9 +117,17 @@ def test_another_experiment_does_not_go_on_with_a_run(fspop, refused_here, run):
 
 def test_other_settings_do_not_go_on_with_a_run(refused_here, run):
     line = refused_here(78, "run", "toy.py", "--dir", "run", "--seed", 7)
-    assert "was created with seed=0, not 7" in line
+    assert "was created with seed=0, not 7" in line and "fspop set" not in line
     line = refused_here(78, "run", "toy.py", "--dir", "run", "--set", "total_steps=7")
-    assert "was created with total_steps=as in FILE, not 7" in line
+    assert "was created with total_steps=40, not 7" in line
+    assert "change it with 'fspop set --dir run total_steps=7'" in line
+    line = refused_here(78, "run", "toy.py", "--dir", "run", "--set", "mutator.interval=7")
+    assert "was created with mutator.interval as FILE says, not 7" in line
+
+
+def test_saying_again_what_the_run_was_created_with_is_accepted(fspop, trained):
+    words = ["--seed", 0, "--members", 3, "--set", "total_steps=40"]
+    assert "run is finished" in fspop.good("run", "toy.py", "--dir", "run", *words)
 
 
 def test_workers_that_need_a_person_end_it_with_their_line(fspop, run):
@@ -146,8 +155,30 @@ def test_a_run_whose_members_all_failed_says_so_and_goes_on_after_a_retry(fspop)
     assert "3 of 3 finished" in fspop.good(*words)
 
 
+def test_a_second_command_on_a_run_that_trains_names_the_first_ones_worker(fspop):
+    words = ["run", "toy.py", "--dir", "run", "--workers", 1]
+    first = fspop.start(*words, TOY_STEP_S="0.2")
+    pid = read_until(first, r"worker 0 started, pid (\d+)")[1]
+    wait_until_training(fspop)
+    line = fspop.refused(78, *words)
+    assert f"worker 0 is already running on {socket.gethostname()}, process {pid}, perhaps" in line
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=100)
+
+
+def test_two_commands_that_begin_at_once_make_one_run(fspop):
+    words = ["run", "toy.py", "--dir", "run", "--workers", 1]
+    both = [fspop.start(*words), fspop.start(*words)]
+    said = ["".join(process.communicate(timeout=100)) for process in both]
+    assert {process.returncode for process in both} <= {0, 78}, said
+    assert sum("created run" in text for text in said) == 1
+    assert all("is already running" in s for s, p in zip(said, both, strict=True) if p.returncode)
+
+
 def test_a_run_without_one_score_is_no_success(fspop):
     words = ["run", "toy.py", "--dir", "run", "--workers", 1]
     for _ in range(2):
         line = fspop(*words, TOY_VALUE="nan").stderr
-        assert f"without one score; see 'fspop status --dir {fspop.folder}/run'" in line
+        assert "without one score: evaluate() is nan (member 0)" in line
+        assert f"see 'fspop status --dir {fspop.folder}/run'" in line
+    assert "no evaluation of it counts" in fspop.refused(70, "best", "--dir", "run")

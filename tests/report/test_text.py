@@ -102,7 +102,8 @@ def test_troubles_are_named(scene):
         "member 2 raised once: OSError: y",
         "worker 5 on node-a, process 7, is silent (heartbeat 8m old)",
         f"once the cause is gone, 'fspop retry --dir {scene.root}' gives failed members new "
-        f"attempts; 'fspop status --json --dir {scene.root}' has the tracebacks",
+        f"attempts; 'fspop status --json --dir {scene.root}' has the tracebacks; a run keeps its "
+        "code, so if that is the cause, mend the file and begin a new run",
     ]
 
 

@@ -49,6 +49,12 @@ def test_an_empty_range_is_refused_naming_the_factor(top, factor):
         Selection("max_acc", lr_min_factor=factor).pick(sweep)
 
 
+def test_a_sweep_that_ended_too_early_says_so():
+    sweep = Sweep([0.1, 1.0], [2.0, 1.0], [2.0, 1.0], [0.5, 0.9])
+    with pytest.raises(InvalidSetting, match=r"lr_max: max_acc picks 1, the last rate of the sw"):
+        Selection("max_acc").pick(sweep)
+
+
 def test_a_factor_below_one_suits_a_rate_above_one():
     sweep = Sweep([4.0], [1.0], [1.0], [1.0])
     assert Selection("max_acc", lr_min_factor=0.5).pick(sweep) == (2.0, 4.0)

@@ -17,7 +17,7 @@ def new_figure(**options: Any) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ConfigurationError("plots need matplotlib; install fspop[plots]") from error
+        raise ConfigurationError("plots need matplotlib: 'pip install matplotlib'") from error
     return Figure(layout="constrained", **options)
 
 
