@@ -14,6 +14,8 @@ from fspop.space import Space
 
 MAX_MEMBERS = 10_000
 MAX_BUDGET_GB = 10**9
+VERBS = ("setup", "train", "evaluate", "state_dict", "load_state_dict")
+"""What a task must define, see fspop.training.Task."""
 
 FirstFn = Callable[[int, random.Random], Any]
 """The first hparams of a member; its random numbers derive from the run's seed."""
@@ -70,9 +72,7 @@ class Experiment:
     stall_timeout_s: float = 900.0
 
     def __post_init__(self) -> None:
-        _check(
-            callable(self.task), "task", self.task, "a class that implements fspop.training.Task"
-        )
+        self._check_task()
         _check_int("members", self.members, 1, MAX_MEMBERS)
         _check_int("total_steps", self.total_steps, 1)
         _check_int("report_every", self.report_every, 1)
@@ -99,6 +99,13 @@ class Experiment:
         self.mutator.check(self.members, self.domains)
         if self.initial_population is not None:
             self.mutator.rehearse(self.first_hparams()[0], self.domains)
+
+    def _check_task(self) -> None:
+        task, name = self.task, type(self.task).__name__
+        made = not isinstance(task, type) and hasattr(task, "load_state_dict")
+        wanted = "a class that implements fspop.training.Task, or a function that makes one"
+        hint = f": {name}, not {name}()" if made else ""
+        _check(callable(task) and not made, "task", task, wanted + hint)
 
     def _check_goal(self) -> None:
         _check_int("front_size", self.front_size, 2, 1000)
@@ -159,6 +166,17 @@ class Experiment:
                 "not in the space; widen the space, or change these hparams"
             )
         return self.mutator.first_hparams(plain)
+
+
+def check_verbs(task: Any) -> None:
+    """Raises InvalidSetting for a class that lacks some of what a task must define."""
+    lacking = [verb for verb in VERBS if not hasattr(task, verb)]
+    if isinstance(task, type) and lacking:
+        raise InvalidSetting(
+            f"Experiment.task: {task.__name__} does not define {', '.join(lacking)}; a task has "
+            f"{', '.join(VERBS)}",
+            field="task",
+        )
 
 
 def _check(ok: bool, field: str, value: Any, wanted: str) -> None:

@@ -4,6 +4,7 @@ code.
 
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator, MutableMapping
@@ -119,7 +120,8 @@ def run(arguments: list[str]) -> int:
 def _unexpected(error: Exception) -> int:
     if hasattr(error, "format_message"):  # the base of typer's usage errors has no public name
         where = getattr(getattr(error, "ctx", None), "command_path", "fspop")
-        message = f"{error.format_message().rstrip('.')} (see '{where} --help')"
+        said = error.format_message().rstrip(".")
+        message = f"{said}{_stray_folder(said)} (see '{where} --help')"
         return _refuse(error, message, 2)
     if isinstance(error, OSError) and error.filename is not None:
         from fspop.storage.atomic import as_fspop_error
@@ -129,6 +131,12 @@ def _unexpected(error: Exception) -> int:
     traceback.print_exception(error)
     what = f"{type(error).__name__}: {error}"
     return _refuse(None, f"a bug in fspop {fspop.__version__}, please report it ({what})", 70)
+
+
+def _stray_folder(said: str) -> str:
+    """A hint where an argument too many is a folder."""
+    extra = re.search(r"unexpected extra argument\S* \((.+)\)$", said)
+    return f"; did you mean --dir {extra[1]}?" if extra and Path(extra[1]).is_dir() else ""
 
 
 def _refuse(error: Exception | None, message: str, code: int) -> int:

@@ -1,6 +1,7 @@
 """`fspop init`: makes a directory a run."""
 
 from fspop.cli import options
+from fspop.records import Manifest
 
 
 def command(
@@ -26,4 +27,24 @@ def command(
         f"created run {manifest.run} in {root}: {manifest.members} members{steps}, "
         f"mode {manifest.mode}, {manifest.mutator['name']}, seed {manifest.seed}"
     )
+    for line in unlikely(manifest):
+        print(line)
     print(f"next, on every machine with an id of its own: fspop worker --id 0 --dir {root}")
+
+
+def unlikely(manifest: Manifest) -> list[str]:
+    """What is allowed and yet hardly meant, a line each."""
+    total, settings = manifest.total_steps, manifest.mutator["settings"]
+    if total is None:
+        return []
+    lines = []
+    if manifest.report_every > total:
+        lines.append(f"note: report_every={manifest.report_every} is beyond {total} steps")
+    if settings.get("time_unit", "steps") == "steps":
+        lines += [
+            f"note: mutator.{name}={settings[name]:g} is not below {total} steps, so nothing will "
+            "be decided"
+            for name in ("interval", "steps_per_exploit")
+            if isinstance(settings.get(name), int | float) and settings[name] >= total
+        ]
+    return lines

@@ -85,7 +85,7 @@ CacheGb = Annotated[
 def needed_dir(run_dir: str | None) -> Path:
     """The run directory. Raises UsageError where neither --dir nor $FSPOP_DIR names one."""
     if not run_dir:
-        raise UsageError("which run? give --dir DIR, or set FSPOP_DIR")
+        raise UsageError("which run directory? give --dir DIR, or set FSPOP_DIR")
     return Path(run_dir)
 
 

@@ -87,10 +87,12 @@ def open_or_create(
         if target is None:
             raise
         from fspop.cli.creation import create
+        from fspop.cli.init import unlikely
 
         try:
             manifest = create(target, root, overrides, code)
             print(f"created run {manifest.run} in {root}: {manifest.members} members")
+            print("".join(f"{line}\n" for line in unlikely(manifest)), end="", flush=True)
             return manifest
         except RunExists:  # another command made it meanwhile
             manifest = read_manifest(paths)

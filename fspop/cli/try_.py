@@ -40,6 +40,7 @@ def command(
     should then go on exactly like the one that was saved.
     """
     changed = options.overrides(None, seed, settings)
+    from fspop.experiment import check_verbs
     from fspop.experiment_code import (
         apply_overrides,
         load_experiment,
@@ -51,6 +52,7 @@ def command(
     file, attribute = split_target(target)
     name = relative_file(file, code)
     experiment = load_experiment((code or file.parent).resolve(), name, attribute)
+    check_verbs(experiment.task)
     if code is None:
         _check_alone(file.resolve())
     experiment = apply_overrides(experiment, changed)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fspop.errors import ExperimentError, FspopError
-from fspop.experiment import Experiment
+from fspop.experiment import Experiment, check_verbs
 from fspop.experiment_code.load import load_experiment
 from fspop.experiment_code.overrides import apply_overrides
 from fspop.records import Manifest, check_plain
@@ -49,6 +49,7 @@ def _describe(request: dict[str, Any]) -> dict[str, Any]:
     try:
         experiment = load_experiment(folder, file, request["attribute"])
         experiment = apply_overrides(experiment, request["overrides"])
+        check_verbs(experiment.task)
         return {"facts": facts(experiment)}
     except FspopError as error:
         return _as_data(error)

@@ -56,7 +56,8 @@ def digest_source(source_file: Path, code_folder: Path | None, run: Path) -> str
 def relative_file(source_file: Path, code_folder: Path | None) -> str:
     """The file's path below the code's folder, with slashes; its name where there is none."""
     if not source_file.is_file():
-        what = "it is a folder" if source_file.is_dir() else "there is no such file"
+        where = "" if source_file.is_absolute() else f" in {Path.cwd()}"
+        what = "it is a folder" if source_file.is_dir() else f"there is no such file{where}"
         raise UsageError(f"FILE: got {str(source_file)!r}, but {what}; give a Python file")
     if code_folder is None:
         return source_file.name

@@ -47,6 +47,11 @@ def test_a_command_line_without_sense_is_one_line(words, message, capsys):
     assert capsys.readouterr().err == f"fspop: error: {message}\n"
 
 
+def test_a_folder_too_many_is_perhaps_the_run(tmp_path, capsys):
+    assert app.run(["status", str(tmp_path)]) == 2
+    assert f"did you mean --dir {tmp_path}? (see" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("error", [ValueError("x"), OSError("y")])
 def test_the_unexpected_shows_a_traceback_and_asks_for_a_report(monkeypatch, capsys, error):
     def fail(run_dir):

@@ -2,6 +2,8 @@ import os
 import signal
 import time
 
+import pytest
+
 from fspop.paths import RunPaths
 from fspop.storage import read_manifest, read_run
 
@@ -29,6 +31,28 @@ def test_a_run_is_made_and_the_next_command_told(fspop):
     assert sorted(os.listdir(fspop.folder / "deep/run")) == [
         "checkpoints", "controller", "experiment", "logs", "run.json", "workers",
     ]  # fmt: skip
+
+
+def test_settings_that_are_hardly_meant_are_said(fspop):
+    words = ["--set", "total_steps=5", "--set", "report_every=7"]
+    out = fspop.good("init", "toy.py", "--dir", "run", *words)
+    assert "note: report_every=7 is beyond 5 steps" in out
+    assert "note: mutator.interval=10 is not below 5 steps, so nothing will be decided" in out
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("Toy()", "a function that makes one: Toy, not Toy()"),
+        ("Half", "Half does not define evaluate, state_dict; a task has setup, train, "),
+    ],
+)
+def test_what_is_no_task_is_refused_before_anything_is_made(fspop, task, message):
+    half = "class Half:\n    setup = train = load_state_dict = None\n"
+    text = (fspop.folder / "toy.py").read_text().replace("task=Toy", f"task={task}")
+    (fspop.folder / "toy.py").write_text(half + text)
+    assert message in fspop.refused(78, "init", "toy.py", "--dir", "run")
+    assert not (fspop.folder / "run").exists()
 
 
 def test_the_directory_may_come_from_the_environment(fspop):

@@ -150,7 +150,7 @@ def test_a_function_that_fails_in_the_space_is_refused(fspop, own):
 
 def test_a_directory_that_is_no_run_is_refused(refused_here, tmp_path):
     assert "no such directory" in refused_here(78, "set", "--dir", "none", "max_deaths=3")
-    assert "which run?" in refused_here(2, "set", "max_deaths=3")
+    assert "which run directory?" in refused_here(2, "set", "max_deaths=3")
 
 
 def test_what_needs_no_strategy_needs_neither_the_code_nor_torch(fspop, own):
