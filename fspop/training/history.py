@@ -29,7 +29,7 @@ class _Series:
 
     def add(self, iteration: int, value: Any) -> None:
         if isinstance(value, torch.Tensor):
-            value = value.detach()
+            value = value.detach().reshape(())
         if isinstance(value, torch.Tensor) and value.device.type != "cpu":
             self._pending.append(value)
             if len(self._pending) >= _SETTLE_EVERY:
@@ -63,7 +63,9 @@ class History:
 
     def add(self, tag: str, iteration: int, value: Any) -> None:
         """Appends a number or scalar tensor; NaN and infinities are kept as they are."""
-        self._series.setdefault(tag, _Series()).add(iteration, value)
+        series = self._series.get(tag) or _Series()
+        series.add(iteration, value)
+        self._series[tag] = series
 
     def tags(self) -> list[str]:
         """The tags that have data, in the order of their first point."""

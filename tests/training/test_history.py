@@ -80,3 +80,13 @@ def test_values_on_an_accelerator_wait_until_they_are_read():
     for i in range(600):
         history.add("loss/train", i, torch.tensor(float(i), device="cuda"))
     assert history.get("loss/train") == [float(i) for i in range(600)]
+
+
+@pytest.mark.parametrize("value", [None, "high", torch.ones(2)])
+def test_a_tag_whose_only_value_was_refused_is_not_there(value):
+    history = History()
+    with pytest.raises((TypeError, ValueError, RuntimeError)):
+        history.add("x", 1, value)
+    assert history.tags() == [] and history.summary() == "nothing measured yet"
+    history.add("x", 1, torch.ones(1))
+    assert history.points("x") == [(1, 1.0)]
