@@ -20,7 +20,7 @@ from fspop.training.loaders import Loader, NoLoader, check_shared_out, make_load
 from fspop.training.options import make_options
 from fspop.training.over_ranks import wrap
 from fspop.training.scheduling import Schedules
-from fspop.training.sinks import TensorBoardSink
+from fspop.training.sinks import Lines, TensorBoardSink
 from fspop.training.task import Context
 from fspop.training.tuned import Tuned
 
@@ -76,6 +76,7 @@ class Assembly(Tuned):
         self._still: list[nn.Module] = []
         self._shared: list[tuple[Place, Any]] = []
         self._callbacks: list[Callback] = []
+        self._display: list[Lines] = []
         self._own = frozenset({*set(vars(self)) - before, "_own"} | _PARTS)
         self.make_callbacks()
         if isinstance(model, nn.Module):
@@ -270,7 +271,7 @@ class Assembly(Tuned):
 
     def call(self, hook: str, *args: Any) -> None:
         """Calls this hook of every callback."""
-        for each in self._callbacks:
+        for each in (*self._callbacks, *self._display):
             getattr(each, hook)(self, *args)
 
 

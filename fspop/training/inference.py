@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fspop.errors import ConfigurationError, Damaged
+from fspop.errors import ConfigurationError, Damaged, UnknownFormat
 from fspop.training.checkpoint_index import opened_state
 from fspop.training.options import is_plain
 
@@ -64,15 +64,21 @@ def trainer_state(path: str | PathLike[str], map_location: Any = "cpu") -> Itera
 
 
 def _checked(state: Any, path: str | PathLike[str]) -> dict[str, Any]:
+    if isinstance(state, dict):
+        check_format(state, str(path))
     if not isinstance(state, dict) or "model" not in state or "model_class" not in state:
         raise Damaged(f"{path}: it is no checkpoint of a Trainer", path=str(path))
-    if state.get("format") != FORMAT:
-        raise Damaged(
-            f"{path}: got format {state.get('format')!r}, this fspop reads {FORMAT}; "
-            "load it with the fspop that wrote it",
-            path=str(path),
-        )
     return state
+
+
+def check_format(state: Mapping[str, Any], where: str = "load_state_dict") -> None:
+    """Raises UnknownFormat for the state of a Trainer of a newer fspop."""
+    written = state.get("format")
+    if "feed" in state and written != FORMAT:
+        raise UnknownFormat(
+            f"{where}: a Trainer's state of format {written!r}, this fspop reads {FORMAT}; "
+            "upgrade fspop"
+        )
 
 
 def check_fits(

@@ -68,6 +68,7 @@ def _from_class(cls: type[Optimizer], options: Options, groups: Iterable[Any]) -
         )
     known = _parameters(cls)
     _check_known("optim_options", cls, options.optim_options, ("params",))
+    _check_given_once(options)
     settings: dict[str, Any] = {"lr": options.learning_rate}
     if "momentum" in known:
         settings["momentum"] = options.momentum
@@ -89,6 +90,24 @@ def _from_class(cls: type[Optimizer], options: Options, groups: Iterable[Any]) -
         "optim_options", cls, (groups,), {**settings, **options.optim_options}
     )
     return made
+
+
+def _check_given_once(options: Options) -> None:
+    for option, entry in _ENTRIES:
+        if option in options.given and entry in options.optim_options:
+            raise InvalidSetting(
+                f"Trainer.{option}: got {getattr(options, option)!r}, and "
+                f"{options.optim_options[entry]!r} as {entry} in optim_options; give one of them",
+                field=option,
+            )
+
+
+_ENTRIES = (
+    ("learning_rate", "lr"),
+    ("momentum", "momentum"),
+    ("momentum", "betas"),
+    ("weight_decay", "weight_decay"),
+)
 
 
 def _by_name(option: str, name: str, known: Mapping[str, Any]) -> Any:

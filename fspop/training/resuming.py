@@ -11,7 +11,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from fspop.errors import ConfigurationError, Damaged, NotWritable, TryLater
+from fspop.errors import ConfigurationError, Damaged, FspopError, NotWritable, TryLater
 from fspop.training import freezing, random_state
 from fspop.training.adjusting import Adjustable
 from fspop.training.callbacks import Callback
@@ -20,11 +20,14 @@ from fspop.training.inference import (
     FORMAT,
     Arguments,
     check_fits,
+    check_format,
     describe_model,
     load_model,
     trainer_state,
 )
 from fspop.training.saving import CheckpointFolder
+from fspop.training.sinks import TensorBoardSink
+from fspop.training.stopping import reason_to_stop
 
 Gradients = list[torch.Tensor | None]
 Files = tuple[tuple[str | Path, str], CheckpointFolder]
@@ -45,7 +48,13 @@ class Resumable(Adjustable):
     """Of a model that `from_checkpoint` made."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything training changes, as tensors and plain data; aliases live tensors."""
+        """Everything training changes, as tensors and plain data; aliases live tensors.
+
+        Writers of TensorBoard events get what is new first: the history counts as written in it.
+        """
+        for each in self._callbacks:
+            if isinstance(each, TensorBoardSink):
+                each.flush(self)
         made = isinstance(self._given_model, type)
         arguments = self.options.model_args if made else self._model_arguments
         return {
@@ -90,7 +99,8 @@ class Resumable(Adjustable):
         self.scaler.load_state_dict(state["scaler"])
         self._load_place(state)
         self.history.load(state["history"])
-        self.best, self.stop_reason = copy.deepcopy(state["best"]), state["stop_reason"]
+        self.best = copy.deepcopy(state["best"])
+        self.stop_reason = self._reason_of(state)
         self._unfreeze(self.frozen)
         self._freeze(state["frozen"])
         self._load_gradients(state["gradients"])
@@ -109,7 +119,19 @@ class Resumable(Adjustable):
         self.schedules.move_to(self.iteration, self.feed.epoch)
         self._validated = None
 
+    def _reason_of(self, state: Mapping[str, Any]) -> str:
+        """Why the training stopped that wrote `state`; "" where it would go on with the options
+        that this trainer has.
+        """
+        reason, options = str(state["stop_reason"]), self.options
+        then = state["options"].get("stop_when_acc", 0), state["options"].get("early_stop")
+        accuracies = self.history.get("acc/val") or []
+        if reason and reason == reason_to_stop(accuracies, *then):
+            return reason_to_stop(accuracies, options.stop_when_acc, options.early_stop)
+        return reason
+
     def _check_state(self, state: Mapping[str, Any]) -> None:
+        check_format(state)
         if state.get("format") != FORMAT or "model_class" not in state:
             raise Damaged(f"got the state of something else than a Trainer: {list(state)[:5]}")
         check_fits(self.model, state["model"], "load_state_dict")
@@ -237,7 +259,7 @@ class Resumable(Adjustable):
         self._end_save("going back to the one before")
         with self.checkpoints.newest(self._map_location()) as found:
             if found is not None:
-                self._take(found[1], found[0])
+                self._take(found[1], str(self.checkpoints.folder / found[0]))
             return found is not None
 
     def load_checkpoint(self, path: str | PathLike[str]) -> None:
@@ -249,6 +271,10 @@ class Resumable(Adjustable):
         task = state.get("task")
         if not isinstance(task, dict) or "random" not in state:
             raise Damaged(f"{name}: it is no checkpoint of a Trainer", path=name)
+        try:
+            self._check_state(task)
+        except FspopError as error:
+            raise type(error)(f"{name}: {error}", path=name) from error
         self.load_state_dict(task)
         self._random = state["random"]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from fspop.training.callbacks import Callback
 
 if TYPE_CHECKING:
+    from fspop.training.resuming import Resumable
     from fspop.training.trainer import Trainer
 
 BAR_WIDTH = 24
@@ -20,7 +21,8 @@ BAR_WIDTH = 24
 class TensorBoardSink(Callback):
     """Writes every point of the history, once, to a writer with add_scalar(tag, value, step).
 
-    What was loaded from a checkpoint counts as written, so no chart runs backwards.
+    What was loaded from a checkpoint counts as written, so no chart runs backwards: all of it is
+    written, and flushed, before a checkpoint is taken.
     """
 
     def __init__(self, writer: Any):
@@ -38,6 +40,10 @@ class TensorBoardSink(Callback):
 
     def after_fit(self, trainer: Trainer) -> None:
         """Writes the rest."""
+        self.flush(trainer)
+
+    def flush(self, trainer: Resumable) -> None:
+        """Writes what is new, and has the writer pass it on."""
         self.write(trainer)
         if callable(getattr(self.writer, "flush", None)):
             self.writer.flush()
@@ -46,7 +52,7 @@ class TensorBoardSink(Callback):
         """Skips what is in the history already."""
         self._written = {tag: trainer.history.count(tag) for tag in trainer.history.tags()}
 
-    def write(self, trainer: Trainer) -> None:
+    def write(self, trainer: Resumable) -> None:
         """Writes what is new."""
         for tag in trainer.history.tags():
             for iteration, value in trainer.history.points(tag, self._written.get(tag, 0)):

@@ -37,8 +37,11 @@ class Trainer(Validating):
 
         Does nothing where that point is reached already.
         """
+        self._check_validates()
         with self._shown():
             self._begin()
+            for each in self._display if self.stop_reason else []:
+                each.on_stop(self, self.stop_reason)
             while self.epoch < self.options.num_epochs and not self.stop_reason:
                 self.run_epoch()
             if self.iteration and not self.history.at(self.iteration, "/test"):
@@ -169,14 +172,14 @@ class Trainer(Validating):
             bar = self.options.progress_bar
             wants_bar = sys.stderr.isatty() if bar is None else bar
             shown = [ProgressBar() if wants_bar else Lines()]
-        self._callbacks += shown
+        self._display = shown
         self.call("before_fit")
         self._in_fit = True
         try:
             yield
         finally:
             self._in_fit = False
-            self._callbacks = [each for each in self._callbacks if each not in shown]
+            self._display = []
             try:
                 self._finish_save()
             finally:

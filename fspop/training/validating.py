@@ -199,6 +199,18 @@ class Validating(Resumable):
         self.best = {"by": by, "value": value, "iteration": self.iteration}
         return True
 
+    def _check_validates(self) -> None:
+        """Refuses options that follow validations where there are none."""
+        options = self.options
+        following = ("stop_when_acc", "early_stop", "save_best")
+        asked = [name for name in following if getattr(options, name)]
+        if asked and not (self.validates and options.val_every):
+            lacks = "val_every is 0" if self.validates else "there is no validation set"
+            raise InvalidSetting(
+                f"Trainer.{asked[0]}: got {getattr(options, asked[0])!r}, which follows the "
+                f"validations at the ends of epochs, but {lacks}; validate, or leave it out"
+            )
+
     def _check_stop(self, metrics: Mapping[str, float]) -> None:
         options = self.options
         if (options.stop_when_acc or options.early_stop) and "accuracy" not in metrics:

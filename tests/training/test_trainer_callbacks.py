@@ -1,11 +1,17 @@
 """Who is told what training measures: callbacks, TensorBoard, files, a person."""
 
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from fspop.training import Callback, Trainer
 from tests.training.trainers import make, points
+
+ROOT = Path(__file__).parents[2]
 
 
 class Scribe(Callback):
@@ -93,6 +99,45 @@ def test_other_callbacks_in_the_middle_write_nothing_a_second_time(tmp_path):
     assert len(recorder.scalars) == len(set(recorder.scalars)) == 20 + 2 * 3
 
 
+DIE_AT_8 = """
+import os, signal, sys
+from pathlib import Path
+from fspop.training import Callback
+from tests.training.trainers import make
+
+class Writer:
+    waiting, file = [], open(sys.argv[2], "w")
+    def add_scalar(self, tag, value, step):
+        self.waiting.append(f"{step} {tag}")
+    def flush(self):
+        print(*self.waiting, sep="\\n", file=self.file, flush=True)
+        self.waiting.clear()
+
+class Die(Callback):
+    def after_step(self, trainer):
+        if trainer.iteration == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+options = {"save_every": 1, "print_every": 5, "num_epochs": 1}
+make(Path(sys.argv[1]), tb_writer=Writer(), callbacks=[Die()], **options).fit()
+"""
+
+
+def test_a_writer_gets_every_point_of_a_killed_training(tmp_path):
+    command = [sys.executable, "-c", DIE_AT_8, str(tmp_path), str(tmp_path / "written")]
+    assert subprocess.run(command, cwd=ROOT).returncode == -signal.SIGKILL
+    lines = (tmp_path / "written").read_text().splitlines()
+    before = [int(line.split()[0]) for line in lines if line.endswith(" loss/train")]
+    recorder = Recorder()
+    resumed = make(tmp_path, tb_writer=recorder, num_epochs=1)
+    assert resumed.resume() and resumed.iteration in (6, 7)
+    begin = resumed.iteration + 1
+    resumed.fit()
+    after = [step for tag, step, _ in recorder.scalars if tag == "loss/train"]
+    assert after == list(range(begin, 11))
+    assert before in (list(range(1, n)) for n in range(begin, 10))
+
+
 def test_the_history_is_saved_as_data(tmp_path):
     trainer = make(tmp_path, checkpoint_name="x")
     trainer.fit()
@@ -135,3 +180,15 @@ def test_callbacks_of_one_class_keep_their_own_memories(tmp_path):
     idle, busy = Counts(0), Counts(1)
     assert make(tmp_path, callbacks=[idle, busy], num_epochs=1).resume()
     assert (idle.n, busy.n) == (0, 10)
+
+
+def test_lines_go_on_when_other_callbacks_are_given_in_the_middle(tmp_path, capsys):
+    class Changes(Callback):
+        def after_step(self, trainer):
+            if trainer.iteration == 5:
+                trainer.set_options(callbacks=[Scribe()])
+
+    make(tmp_path, verbose=True, print_every=2, callbacks=[Changes()], num_epochs=1).fit()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[3] for line in lines[:-1]] == [f"{n}/10" for n in (2, 4, 6, 8, 10)]
+    assert lines[-1].startswith("epoch 1/1 done")

@@ -9,8 +9,15 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-from fspop.errors import ConfigurationError, Damaged, FspopError, InvalidSetting, TaskRaised
-from fspop.training import Trainer, load_checkpoint, load_model
+from fspop.errors import (
+    ConfigurationError,
+    Damaged,
+    FspopError,
+    InvalidSetting,
+    TaskRaised,
+    UnknownFormat,
+)
+from fspop.training import Trainer, load_checkpoint, load_model, save_checkpoint
 from fspop.training.schedules import WarmRestart
 from tests.training.trainers import Net, make, points, same, weights
 
@@ -26,6 +33,14 @@ from tests.training.trainers import Net, make, points, same, weights
         (
             {"optim_function": "SGD", "optim_options": {"nestrov": True}},
             r"SGD has no option 'nestrov'; did you mean 'nesterov'\?",
+        ),
+        (
+            {"optim_function": "SGD", "optim_options": {"lr": 0.3}},
+            r"learning_rate: got 0\.01, and 0\.3 as lr in optim_options; give one",
+        ),
+        (
+            {"momentum": 0.3, "optim_options": {"betas": (0.5, 0.9)}},
+            r"momentum: got 0\.3, and \(0\.5, 0\.9\) as betas in optim_options; give one",
         ),
         ({"loss_options": {"label_smooth": 0.1}}, r"no option 'label_smooth'; .*'label_smoothing'"),
         ({"optim_options": {"eps": -1}}, r"optim_options: Adam refused .*eps"),
@@ -299,6 +314,29 @@ def test_a_state_of_something_else_is_refused(tmp_path):
     with pytest.raises(Damaged, match=r"state of something else than a Trainer: .*'a'"):
         trainer.load_state_dict({"a": 1})
     untouched(trainer, before)
+
+
+@pytest.mark.parametrize("other", [{"model": Net, "model_args": {"width": 7}}, {"seed": 1}])
+def test_what_does_not_fit_names_the_checkpoint(tmp_path, other):
+    path = make(tmp_path).save()
+    wrong = make(tmp_path, lr_scheduler="WarmRestart", **other)
+    for go in (wrong.resume, lambda: wrong.load_checkpoint(path)):
+        with pytest.raises(ConfigurationError) as caught:
+            go()
+        assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_the_state_of_a_newer_fspop_says_so(tmp_path):
+    trainer = make(tmp_path)
+    state = {**trainer.state_dict(), "format": 2}
+    with pytest.raises(UnknownFormat, match="format 2, this fspop reads 1; upgrade fspop"):
+        trainer.load_state_dict(state)
+    path = tmp_path / "checkpoint" / "ck_epoch_0_iter_0"
+    path.parent.mkdir()
+    save_checkpoint(path, {"task": state, "random": {}})
+    for go in (load_model, trainer.load_checkpoint, Trainer.from_checkpoint):
+        with pytest.raises(UnknownFormat, match=rf"{path}.*upgrade fspop"):
+            go(path)
 
 
 def test_a_state_that_cannot_be_saved_leaves_the_checkpoint_before_it(tmp_path, saved):

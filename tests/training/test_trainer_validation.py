@@ -44,6 +44,50 @@ def test_training_stops_early_when_the_accuracy_no_longer_improves(tmp_path):
     assert resumed.epoch == 7
 
 
+@pytest.mark.parametrize(("early_stop", "epochs"), [(None, 9), ({"num_epochs": 3, "improv": 0}, 9)])
+def test_one_that_was_stopped_early_goes_on_where_the_options_would_not_stop_it(
+    tmp_path, early_stop, epochs
+):
+    kind = type("Early", (Scripted,), {"script": (0.1, 0.3, 0.5, 0.6, 0.61, 0.62, 0.7, 0.8, 0.9)})
+    make(tmp_path, kind, early_stop={"num_epochs": 2, "improv": 0.05}, num_epochs=5).fit()
+    resumed = make(tmp_path, kind, num_epochs=9, early_stop=early_stop)
+    assert resumed.resume() and resumed.epoch == 5 and not resumed.stop_reason
+    resumed.fit()
+    assert resumed.epoch == epochs
+
+
+def test_one_that_stays_stopped_says_why(tmp_path, capsys):
+    options = {"stop_when_acc": 0.01, "num_epochs": 9, "verbose": True}
+    make(tmp_path, **options).fit()
+    first = capsys.readouterr().out.splitlines()[-1]
+    resumed = make(tmp_path, **options)
+    resumed.resume()
+    resumed.fit()
+    assert capsys.readouterr().out.splitlines() == [first]
+    assert first.startswith("stopped: accuracy") and resumed.epoch == 1
+
+
+def test_a_reason_of_a_callbacks_own_is_kept(tmp_path):
+    stop = type(
+        "Stop", (Callback,), {"after_epoch": lambda _, t: setattr(t, "stop_reason", "mine")}
+    )
+    make(tmp_path, callbacks=[stop()]).fit()
+    resumed = make(tmp_path)
+    assert resumed.resume() and resumed.stop_reason == "mine"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"save_best": True}, {"stop_when_acc": 0.9}, {"early_stop": {"num_epochs": 1, "improv": 0.1}}],
+)
+def test_what_follows_validations_is_refused_where_there_are_none(tmp_path, asked):
+    with pytest.raises(InvalidSetting, match=rf"Trainer.{next(iter(asked))}: .*no validation set"):
+        make(tmp_path, val_dataset=None, **asked).fit()
+    with pytest.raises(InvalidSetting, match="val_every is 0"):
+        make(tmp_path, val_every=0, **asked).fit()
+    make(tmp_path, val_dataset=None, **asked).train(1)
+
+
 def test_the_best_weights_are_those_of_the_best_validation(tmp_path):
     kind = type("Best", (Scripted,), {"script": (0.3, 0.8, math.nan, 0.8, 0.5)})
     trainer = make(tmp_path, kind, num_epochs=5, save_best=True, num_workers=0)
