@@ -28,7 +28,8 @@ class Adjustable(Assembly):
     def build(self) -> None:
         """Makes every part; what was frozen stays so."""
         super().build()
-        self._set_trainable(self.frozen, False)
+        frozen, self.frozen, self._constant = self.frozen, [], set()
+        self._freeze(frozen)
 
     # -- freezing
     def freeze(self, *names: str) -> None:
@@ -38,7 +39,9 @@ class Adjustable(Assembly):
         self._freeze(freezing.expand(self.model, names))
 
     def unfreeze(self, *names: str) -> None:
-        """Makes all layers at or below these dotted names trainable."""
+        """Makes all layers at or below these dotted names trainable, but for parameters that were
+        not before they were frozen, or that a frozen layer shares.
+        """
         self._unfreeze(freezing.expand(self.model, names))
 
     def freeze_to(self, n: int) -> None:
@@ -49,30 +52,46 @@ class Adjustable(Assembly):
         """Makes the first `n` layers trainable."""
         self._unfreeze(freezing.first_layers(self.model, n))
 
-    def _set_trainable(self, names: list[str], trainable: bool) -> None:
-        freezing.set_trainable(self.model, names, trainable)
-        if names and self.world_size > 1:  # which parameters are averaged is fixed when it is made
-            self.network = self.make_network()
-
     def _freeze(self, names: list[str]) -> None:
-        self._set_trainable(names, False)
+        parameters, frozen = self._parameters_of(names), self._parameters_of(self.frozen)
+        constant = {key for key, each in parameters.items() if not each.requires_grad}
+        self._constant |= constant - frozen.keys()
         self.frozen = sorted({*self.frozen, *names})
+        freezing.set_trainable(parameters.values(), False)
+        self._after_freezing(names)
 
     def _unfreeze(self, names: list[str]) -> None:
-        self._set_trainable(names, True)
         self.frozen = sorted(set(self.frozen) - set(names))
+        freed = self._parameters_of(names)
+        freed = {key: freed[key] for key in freed.keys() - self._parameters_of(self.frozen).keys()}
+        trained = [each for key, each in freed.items() if key not in self._constant]
+        self._constant -= freed.keys()
+        freezing.set_trainable(trained, True)
+        self._after_freezing(names)
+
+    def _parameters_of(self, names: list[str]) -> dict[int, nn.Parameter]:
+        return {id(each): each for each in freezing.parameters_of(self.model, names)}
+
+    def _after_freezing(self, names: list[str]) -> None:
+        if names and self.world_size > 1:  # which parameters are averaged is fixed when it is made
+            self.network = self.make_network()
+        if names and self.model.training:
+            self.set_modes()
 
     def set_modes(self) -> None:
         """The model in training mode, what is frozen in it in evaluation mode."""
+        self._held.let_go()
         self.model.train()
         keeps = self.frozen and self.options.freeze_statistics
         self._still = freezing.wholly_frozen(self.model, self.frozen) if keeps else []
-        self.keep_still()
-
-    def keep_still(self) -> None:
-        """What is frozen back in evaluation mode, whoever called `model.train()` meanwhile."""
         for module in self._still:
             module.eval()
+
+    def keep_still(self) -> None:
+        """What is frozen back in evaluation mode, whoever called `model.train()` meanwhile, and
+        kept there to the end of the step, whoever does so in it.
+        """
+        self._held.hold(self._still)
 
     # -- options
     def set_options(self, **changes: Any) -> None:

@@ -74,6 +74,8 @@ class Assembly(Tuned):
         self._validated: tuple[list[int], dict[str, float]] | None = None
         self._random: dict[str, Any] | None = None
         self._still: list[nn.Module] = []
+        self._held = freezing.Held()
+        self._constant: set[int] = set()
         self._shared: list[tuple[Place, Any]] = []
         self._callbacks: list[Callback] = []
         self._display: list[Lines] = []

@@ -1,6 +1,7 @@
 """Freezing parts of a model: neither their parameters nor their buffers change any more."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from torch import nn
 
@@ -32,13 +33,43 @@ def expand(model: nn.Module, names: Iterable[str]) -> list[str]:
     return [each for each in layers(model) if each in found]
 
 
-def set_trainable(model: nn.Module, names: Iterable[str], trainable: bool) -> None:
-    """Makes the own parameters of these layers need gradients or not; drops those they have."""
+def parameters_of(model: nn.Module, names: Iterable[str]) -> list[nn.Parameter]:
+    """The own parameters of these layers."""
     modules = dict(model.named_modules())
-    for name in names:
-        for parameter in modules[name].parameters(recurse=False):
-            parameter.requires_grad_(trainable)
-            parameter.grad = None
+    return [p for name in names for p in modules[name].parameters(recurse=False)]
+
+
+def set_trainable(parameters: Iterable[nn.Parameter], trainable: bool) -> None:
+    """Makes these need gradients or not; drops those they have."""
+    for parameter in parameters:
+        parameter.requires_grad_(trainable)
+        parameter.grad = None
+
+
+class Held:
+    """Modules held in evaluation mode until they are let go, whoever calls `train()` on them."""
+
+    def __init__(self) -> None:
+        self._modules: list[nn.Module] = []
+
+    def hold(self, modules: Iterable[nn.Module]) -> None:
+        """Holds these and all in them, instead of those of before."""
+        self.let_go()
+        for outer in modules:
+            for module in outer.modules():
+                module.__dict__["train"] = partial(_to_evaluation_mode, module)
+                self._modules.append(module)
+            outer.eval()
+
+    def let_go(self) -> None:
+        """Leaves them in evaluation mode, but no longer holds them there."""
+        for module in self._modules:
+            module.__dict__.pop("train", None)
+        self._modules = []
+
+
+def _to_evaluation_mode(module: nn.Module, mode: bool = True) -> nn.Module:
+    return type(module).train(module, False)
 
 
 def wholly_frozen(model: nn.Module, frozen: Iterable[str]) -> list[nn.Module]:

@@ -116,6 +116,7 @@ class Trainer(Validating):
                 feed.done()
                 self._in_step = 0
             finally:
+                self._held.let_go()
                 if self._in_step:  # broken off: the batch was not used
                     self._in_step = 0
                     feed.drop()

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
 from fspop.errors import UsageError
-from fspop.training import Trainer
+from fspop.training import Callback, Trainer
 from fspop.training.freezing import layers
 from tests.training.trainers import Net, make, weights
 
@@ -57,17 +58,81 @@ def test_layers_are_frozen_and_freed_from_the_front(tmp_path):
     assert changed(trainer, before) == HEAD | {"body.0.weight", "body.0.bias"}
 
 
-def test_an_override_that_calls_train_does_not_thaw_statistics(tmp_path):
-    class Careless(Trainer):
-        def train_epoch(self):
-            self.model.train()
-            super().train_epoch()
+class CarelessEpoch(Trainer):
+    def train_epoch(self):
+        self.model.train()
+        super().train_epoch()
 
-    trainer = make(tmp_path, Careless)
+
+class CarelessStep(Trainer):
+    def train_step(self, batch):
+        self.model.train()
+        return super().train_step(batch)
+
+
+@pytest.mark.parametrize("kind", [CarelessEpoch, CarelessStep])
+def test_an_override_that_calls_train_does_not_thaw_statistics(tmp_path, kind):
+    trainer = make(tmp_path, kind)
     trainer.freeze("body")
     before = weights(trainer)
     trainer.train(5)
     assert changed(trainer, before) == HEAD
+    assert trainer.model.train().body.training  # nothing holds it outside of a step
+    trainer.unfreeze("body")
+    trainer.train(2)
+    assert changed(trainer, before) == BODY | STATISTICS | HEAD
+
+
+class FrozenAtThree(Callback):
+    def after_step(self, trainer):
+        if trainer.iteration == 3:
+            trainer.freeze("body")
+
+
+def test_what_is_frozen_in_the_middle_of_an_epoch_is_so_at_once(tmp_path):
+    whole, halved, resumed = (make(tmp_path, callbacks=[FrozenAtThree()]) for _ in range(3))
+    whole.train(8)
+    halved.train(5)
+    resumed.load_state_dict(halved.state_dict())
+    resumed.train(3)
+    statistics = {name: weights(whole)[name] for name in STATISTICS}
+    assert all(torch.equal(weights(resumed)[name], statistics[name]) for name in STATISTICS)
+
+
+class Constant(Net):
+    """With a parameter that is not to be trained, and a weight that two layers share."""
+
+    def __init__(self):
+        super().__init__()
+        self.body[0].register_parameter("pos", nn.Parameter(torch.zeros(6), requires_grad=False))
+        self.second = nn.Linear(4, 6)
+        self.second.weight = self.body[0].weight
+
+
+def trained(trainer):
+    return {name for name, each in trainer.model.named_parameters() if each.requires_grad}
+
+
+def test_unfreezing_gives_back_what_was_before(tmp_path):
+    trainer = make(tmp_path, model=Constant)
+    before = trained(trainer)
+    trainer.freeze("body")
+    trainer.freeze("body")
+    trainer.unfreeze("body")
+    assert trained(trainer) == before and "body.0.pos" not in before
+    trainer.unfreeze("body")  # which nothing has frozen
+    assert trained(trainer) == before | {"body.0.pos"}
+
+
+def test_a_weight_that_a_frozen_layer_shares_stays_frozen(tmp_path):
+    trainer = make(tmp_path, model=Constant)
+    before = trained(trainer)
+    trainer.freeze("body", "second")
+    trainer.unfreeze("second")
+    assert trainer.frozen == ["body.0", "body.1"]
+    assert trained(trainer) == {"second.bias"} | HEAD
+    trainer.unfreeze("body")
+    assert trained(trainer) == before
 
 
 def test_dropout_is_off_inside_what_is_frozen_and_on_elsewhere(tmp_path):
