@@ -1,16 +1,28 @@
 """Small facts about batches: to the device, how many samples, how many were right."""
 
+import copy
+from collections import UserDict
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 
 def to_device(value: Any, device: torch.device) -> Any:
-    """The same structure (lists, tuples, dicts) with its tensors on `device`."""
+    """The same structure (lists, tuples, mappings) with its tensors on `device`, and whatever else
+    has a method `to`, as a PackedSequence or a BatchEncoding.
+    """
     if isinstance(value, Tensor):
         return value.to(device, non_blocking=True)
-    if isinstance(value, dict):
+    if callable(getattr(value, "to", None)):
+        return value.to(device)
+    if isinstance(value, UserDict):
+        moved = copy.copy(value)
+        moved.data = to_device(value.data, device)
+        return moved
+    if isinstance(value, Mapping):
         return {key: to_device(item, device) for key, item in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):  # a namedtuple
         return type(value)(*(to_device(item, device) for item in value))
@@ -20,14 +32,18 @@ def to_device(value: Any, device: torch.device) -> Any:
 
 
 def n_samples(batch: Any) -> int:
-    """The length of the first tensor found in a batch, 1 where there is none."""
-    if isinstance(batch, Tensor):
-        return batch.shape[0] if batch.ndim else 1
-    items = list(batch.values()) if isinstance(batch, dict) else batch
-    for item in items if isinstance(items, list | tuple) else ():
-        if isinstance(item, Tensor | dict | list | tuple):
-            return n_samples(item)
-    return 1
+    """The length of the first tensor with a dimension found in a batch, 1 where there is none."""
+    return next(_lengths(batch), 1)
+
+
+def _lengths(batch: Any) -> Iterator[int]:
+    if isinstance(batch, PackedSequence):
+        yield int(batch.batch_sizes[0])
+    elif isinstance(batch, Tensor):
+        yield from batch.shape[:1]
+    elif isinstance(batch, list | tuple | Mapping):
+        for item in batch.values() if isinstance(batch, Mapping) else batch:
+            yield from _lengths(item)
 
 
 class Hits(NamedTuple):
