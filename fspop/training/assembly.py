@@ -168,10 +168,22 @@ class Assembly(Tuned):
         optimizer = named.make_optimizer(options, self.make_param_groups())
         self.optimizer = optimizer
         if not isinstance(options.optim_function, str | type):
+            self._check_trains(optimizer)
             for name in ("learning_rate", "momentum", "weight_decay"):
                 for place in super().places(name) if name in options.given else ():
                     place.set(getattr(options, name))
         return optimizer
+
+    def _check_trains(self, optimizer: torch.optim.Optimizer) -> None:
+        """Refuses a given optimizer that would change nothing here."""
+        modules = [each for each in (self.model, self.loss_fn) if isinstance(each, nn.Module)]
+        ours = {id(p) for module in modules for p in module.parameters()}
+        if not any(id(p) in ours for group in optimizer.param_groups for p in group["params"]):
+            raise InvalidSetting(
+                f"Trainer.optim_function: the {type(optimizer).__name__} has no parameter of "
+                f"{type(self.model).__name__}, so nothing would be trained; make it of this very "
+                "model, or give a function of the parameters that makes one"
+            )
 
     def make_param_groups(self) -> list[Any]:
         """What the optimizer is made of: the parameters, in groups where `param_groups` asks."""

@@ -84,6 +84,13 @@ def test_an_option_that_cannot_work_is_refused_by_name(tmp_path, options, messag
     assert "\n" not in str(caught.value)
 
 
+def test_an_optimizer_of_another_model_is_refused(tmp_path):
+    foreign = torch.optim.SGD(Net().parameters(), lr=0.1)
+    for model in (Net(), Net):
+        with pytest.raises(InvalidSetting, match=r"SGD has no parameter of Net.*of this very"):
+            make(tmp_path, model=model, optim_function=foreign, learning_rate=0.1).fit()
+
+
 @pytest.mark.parametrize("model", [None, 7, lambda: 7])
 def test_a_model_that_is_none_is_refused_when_it_is_needed(tmp_path, model):
     with pytest.raises(InvalidSetting, match=r"Trainer\.model: got .*override make_model"):
