@@ -51,7 +51,8 @@ def make_optimizer(options: Options, groups: Iterable[Any]) -> Optimizer:
     if isinstance(optim, type) and issubclass(optim, Optimizer):
         return _from_class(optim, options, groups)
     _check_unused("optim_options", options.optim_options, optim)
-    made = optim if isinstance(optim, Optimizer) else optim(groups) if callable(optim) else None
+    makes = callable(optim) and not isinstance(optim, type)
+    made = optim if isinstance(optim, Optimizer) else optim(groups) if makes else None
     if not isinstance(made, Optimizer):
         raise InvalidSetting(
             f"Trainer.optim_function: got {optim!r}, but it must be a name in torch.optim, an "

@@ -2,8 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from fspop.errors import InvalidSetting
 from fspop.training.nearest import hint
@@ -83,10 +86,15 @@ class Options:
                 raise refuse("Trainer", name, getattr(self, name), "True or False")
         if self.seed is not None:
             check_whole("Trainer", "seed", self.seed)
+            if self.seed >= 2**64:
+                raise refuse("Trainer", "seed", self.seed, "below 2**64")
         if self.amp not in (False, True, "bfloat16", "float16"):
             raise refuse("Trainer", "amp", self.amp, "False, True, 'bfloat16' or 'float16'")
         for split in ("train", "val", "test"):
             self._check_one_source(split)
+        for name, (kinds, wanted) in _KINDS.items():
+            if not isinstance(getattr(self, name), kinds):
+                raise refuse("Trainer", name, getattr(self, name), wanted)
         self._check_early_stop()
         self._check_name()
 
@@ -106,10 +114,10 @@ class Options:
 
     def _check_name(self) -> None:
         name = self.checkpoint_name
-        if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
-            raise refuse(
-                "Trainer", "checkpoint_name", name, "a file name without / or dot in front"
-            )
+        fits = isinstance(name, str) and 0 < len(name.encode()) <= _MOST_NAME_BYTES
+        if not fits or {"/", "\0"} & set(name) or name.startswith("."):
+            wanted = f"a file name of at most {_MOST_NAME_BYTES} bytes, without / or dot in front"
+            raise refuse("Trainer", "checkpoint_name", name, wanted)
 
     def eval_batch_size(self, split: str) -> int:
         """The batch size of val or test: its own, else the other's, else that of training."""
@@ -157,6 +165,18 @@ _WHOLE = {
     "keep_checkpoints": 0,
     "print_every": 0,
 }
+_KINDS: dict[str, tuple[Any, str]] = {
+    "callbacks": ((list, tuple), "a list of callbacks"),
+    "loss_options": (Mapping, "a dict of options"),
+    "optim_options": (Mapping, "a dict of options"),
+    "param_groups": ((Mapping, type(None)), "None, or a dict of lists of module names"),
+    "model_args": ((Mapping, list, tuple), "a dict or list of arguments"),
+    "compile": ((bool, Mapping), "True, False or a dict of options of torch.compile"),
+    "checkpoint_dir": ((str, PathLike), "the path of a folder"),
+    "device_id": ((int, str, torch.device), "a number, -1 for the CPU, or a torch device name"),
+}
+_MOST_NAME_BYTES = 150
+"""What comes before and behind it has to fit into a file name, too."""
 _SWITCHES = ("shuffle", "drop_last", "freeze_statistics", "save_best", "save_hist", "verbose")
 _MACHINE = {"device_id", "device_map", "checkpoint_dir", "callbacks", "tb_writer"}
 _PLAIN = frozenset(f.name for f in dataclasses.fields(Options)) - _MACHINE

@@ -89,6 +89,8 @@ class Resumable(Adjustable):
         member's own; alone both come from the state.
         """
         self._check_state(state)
+        if self.context is None and state["hparams"]:
+            self.apply_hparams(state["hparams"])  # they may be refused
         self._due = ()
         self.model.load_state_dict(state["model"])
         # An optimizer keeps the very tensors it is given; `state` may be somebody's live state.

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from fspop.errors import InvalidSetting
 from fspop.training.batches import to_device
 from fspop.training.feed import END
 from fspop.training.history import History
@@ -81,6 +82,11 @@ class Trainer(Validating):
 
     def optimize(self, loss: Tensor) -> None:
         """Backward, and at every `accumulate_steps`-th call clipping and an optimizer step."""
+        if not loss.requires_grad:
+            raise InvalidSetting(
+                "Trainer.optimize: the loss depends on no parameter that may change; unfreeze some "
+                "layers, or look at predict and the loss"
+            )
         steps = self.options.accumulate_steps
         self.scaler.scale(loss if steps == 1 else loss / steps).backward()  # type: ignore[no-untyped-call]
         self._window += 1

@@ -42,6 +42,18 @@ from tests.training.trainers import Net, make, points, same, weights
             {"momentum": 0.3, "optim_options": {"betas": (0.5, 0.9)}},
             r"momentum: got 0\.3, and \(0\.5, 0\.9\) as betas in optim_options; give one",
         ),
+        ({"callbacks": None}, r"callbacks: got None, but it must be a list"),
+        ({"loss_options": None}, r"loss_options: got None, but it must be a dict"),
+        ({"optim_options": None}, r"optim_options: got None, but it must be a dict"),
+        ({"param_groups": ["body"]}, r"param_groups: got \['body'\], .*dict of lists"),
+        ({"checkpoint_dir": None}, r"checkpoint_dir: got None, .*path of a folder"),
+        ({"device_id": None}, r"device_id: got None, .*number"),
+        ({"model_args": 5}, r"model_args: got 5, .*dict or list"),
+        ({"compile": "x"}, r"compile: got 'x', .*True, False or a dict"),
+        ({"checkpoint_name": "n" * 300}, r"checkpoint_name: .*at most 150 bytes"),
+        ({"checkpoint_name": "a\0b"}, r"checkpoint_name: got 'a\\x00b'"),
+        ({"seed": 2**64}, r"seed: got 18446744073709551616, .*below 2\*\*64"),
+        ({"optim_function": nn.Linear}, r"optim_function: got <class .*Linear'>, .*an optimizer"),
         ({"loss_options": {"label_smooth": 0.1}}, r"no option 'label_smooth'; .*'label_smoothing'"),
         ({"optim_options": {"eps": -1}}, r"optim_options: Adam refused .*eps"),
         ({"optim_function": "Adagrad", "momentum": 0.9}, r"Adagrad has neither momentum nor betas"),
@@ -331,6 +343,30 @@ def test_what_does_not_fit_names_the_checkpoint(tmp_path, other):
         with pytest.raises(ConfigurationError) as caught:
             go()
         assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_hparams_that_are_refused_leave_everything_as_it_was(tmp_path):
+    trainer = make(tmp_path, num_epochs=1)
+    trainer.set_batch_size(64)
+    trainer.fit()
+    small = make(tmp_path, train_dataset=points(20))
+    before = weights(small)
+    with pytest.raises(FspopError, match="batch_size"):
+        small.resume()
+    untouched(small, before)
+
+
+def test_a_model_with_nothing_to_train_says_so(tmp_path):
+    trainer = make(tmp_path)
+    trainer.freeze("body", "head")
+    with pytest.raises(InvalidSetting, match="no parameter that may change; unfreeze"):
+        trainer.fit()
+
+
+def test_the_longest_name_fits(tmp_path):
+    trainer = make(tmp_path, checkpoint_name="n" * 150, save_best=True)
+    trainer.fit()
+    assert make(tmp_path, checkpoint_name="n" * 150).resume()
 
 
 def test_the_state_of_a_newer_fspop_says_so(tmp_path):

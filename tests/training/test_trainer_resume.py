@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from fspop.training import Callback, Trainer, load_model, random_state, save_checkpoint
 from fspop.training.checkpoint_index import read_index
@@ -233,3 +234,22 @@ def test_an_epoch_without_batches_is_resumed_behind_its_end(tmp_path, save_every
     resumed = fit()
     assert (resumed.epoch, resumed.iteration) == (5, 5)
     assert [i for i, _ in resumed.history.points("x/train")] == [0, 1, 2, 3, 4]
+
+
+class Lazy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.LazyLinear(2)
+
+    def forward(self, x):
+        return self.head(x)
+
+
+def test_a_model_that_learns_its_shapes_from_the_data_resumes(tmp_path):
+    whole, first = make(tmp_path / "a", model=Lazy), make(tmp_path / "b", model=Lazy, num_epochs=1)
+    whole.fit()
+    first.fit()
+    second = make(tmp_path / "b", model=Lazy)
+    assert second.resume()
+    second.fit()
+    assert same(weights(whole), weights(second)) and whole.history == second.history
