@@ -191,11 +191,11 @@ class CheckpointFolder:
         found.sort(key=lambda name: self._iteration_of(name) or 0)
         entries = [entry for name in found if (entry := entry_of(self.folder / name))]
         if entries:
+            self._put(entries)
             warnings.warn(
-                f"{self.index} is missing; made anew from the {len(entries)} checkpoints there",
+                f"{self.index} was missing; made anew from the {len(entries)} checkpoints there",
                 stacklevel=6,
             )
-            self._put(entries)
 
     def _name(self, path: Path, saved: SavedCheckpoint) -> None:
         entry = {"name": path.name, "digest": saved.digest, "size_bytes": saved.size_bytes}

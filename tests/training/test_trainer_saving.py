@@ -182,7 +182,7 @@ def test_a_lost_index_is_made_anew_from_the_checkpoints_that_are_there(tmp_path)
     (folder / "ck_epoch_3_iter_30").mkdir()  # half deleted
     (folder / "ck_epoch_9_iter_90").symlink_to("ck_epoch_1_iter_10")
     resumed = make(tmp_path)
-    with pytest.warns(UserWarning, match=r"ck_checkpoints.json is missing; made anew from the 3"):
+    with pytest.warns(UserWarning, match=r"ck_checkpoints.json was missing; made anew from the 3"):
         assert resumed.resume() and resumed.iteration == 20
     assert sorted(map(str, read_index(index))) == sorted(map(str, before))
     assert resumed.checkpoints.names() == ["ck_epoch_1_iter_10", "ck_epoch_2_iter_20"]
