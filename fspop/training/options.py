@@ -10,6 +10,8 @@ import torch
 
 from fspop.errors import InvalidSetting
 from fspop.training.nearest import hint
+from fspop.training.plain_copy import copy_state
+from fspop.training.plain_state import python_number
 from fspop.training.schedules.checks import check_number, check_whole, refuse
 
 
@@ -78,16 +80,18 @@ class Options:
 
     def __post_init__(self) -> None:
         for name, limits in _NUMBERS.items():
-            check_number("Trainer", name, getattr(self, name), **limits)
+            setattr(self, name, check_number("Trainer", name, getattr(self, name), **limits))
         for name, least in _WHOLE.items():
-            check_whole("Trainer", name, getattr(self, name), least)
+            setattr(self, name, check_whole("Trainer", name, getattr(self, name), least))
         for name in _SWITCHES:
             if not isinstance(getattr(self, name), bool):
                 raise refuse("Trainer", name, getattr(self, name), "True or False")
         if self.seed is not None:
-            check_whole("Trainer", "seed", self.seed)
+            self.seed = check_whole("Trainer", "seed", self.seed)
             if self.seed >= 2**64:
                 raise refuse("Trainer", "seed", self.seed, "below 2**64")
+        for name in _SETTINGS:
+            setattr(self, name, copy_state(getattr(self, name), python_number))
         if self.amp not in (False, True, "bfloat16", "float16"):
             raise refuse("Trainer", "amp", self.amp, "False, True, 'bfloat16' or 'float16'")
         for split in ("train", "val", "test"):
@@ -177,6 +181,7 @@ _KINDS: dict[str, tuple[Any, str]] = {
 }
 _MOST_NAME_BYTES = 150
 """What comes before and behind it has to fit into a file name, too."""
+_SETTINGS = ("loss_options", "optim_options", "model_args", "early_stop")
 _SWITCHES = ("shuffle", "drop_last", "freeze_statistics", "save_best", "save_hist", "verbose")
 _MACHINE = {"device_id", "device_map", "checkpoint_dir", "callbacks", "tb_writer"}
 _PLAIN = frozenset(f.name for f in dataclasses.fields(Options)) - _MACHINE

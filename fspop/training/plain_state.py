@@ -30,6 +30,12 @@ def plain(value: Any) -> Any:
     return _number(value)
 
 
+def python_number(value: Any) -> Any:
+    """A NumPy number as that of Python; anything else as it is."""
+    is_one = type(value).__module__ == "numpy" and not getattr(value, "ndim", 1)
+    return value.item() if is_one else value
+
+
 def _number(value: Any) -> Any:
     if type(value).__module__ == "numpy":
         return torch.as_tensor(value) if getattr(value, "ndim", 0) else value.item()

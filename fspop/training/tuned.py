@@ -9,6 +9,8 @@ from torch import nn
 from fspop.errors import HparamsNotApplied
 from fspop.training.hparam_places import Place, places
 from fspop.training.in_effect import check_in_effect
+from fspop.training.plain_copy import copy_state
+from fspop.training.plain_state import python_number
 
 
 class Tuned:
@@ -63,6 +65,7 @@ class Tuned:
                 f"hyperparameters: got {hparams!r}, but {type(self).__name__} needs names for "
                 'them, as in {"learning_rate": 0.1}; or override apply_hparams'
             )
+        hparams = copy_state(dict(hparams), python_number)
         self.hparams = dict(hparams)
         for name, value in hparams.items():
             self._apply(name, value)

@@ -1,5 +1,6 @@
 """Hyperparameters are applied where they work, after every restore, and read back from there."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -310,3 +311,17 @@ def test_options_set_later_are_checked_and_what_is_fixed_says_so(tmp_path):
         trainer.set_options(optim_function="SGD")
     with pytest.raises(InvalidSetting, match=r"no option 'num_epoch'; did you mean 'num_epochs'"):
         trainer.set_options(num_epoch=3)
+
+
+def test_numbers_of_numpy_are_taken_as_those_of_python(tmp_path):
+    whole, rate = np.int64(4), np.float32(0.25)
+    options = {"optim_options": {"eps": np.float64(1e-6)}, "weight_decay": np.float64(0.01)}
+    trainer = make(tmp_path, learning_rate=rate, batch_size=whole, num_epochs=np.int64(1), **options)
+    trainer.apply_hparams({"momentum": np.float64(0.75), "label_smoothing": np.float32(0.5)})
+    trainer.set_batch_size(np.int32(5))
+    trainer.set_learning_rate(np.logspace(-1, 0, 2)[0])
+    trainer.fit()  # which saves
+    resumed = make(tmp_path)
+    assert resumed.resume() and resumed.hparams == trainer.hparams
+    assert {type(value) for value in trainer.hparams.values()} == {float, int}
+    assert groups(resumed) == [0.1] and groups(resumed, "eps") == [1e-6]
