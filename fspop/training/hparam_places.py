@@ -8,11 +8,14 @@ from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from fspop.errors import HparamsNotApplied
+from fspop.training.schedules.checks import check_number, refuse
 from fspop.training.schedules.optimizers import param_groups, set_momentum
 
 _ALIASES = {"learning_rate": "lr"}
 _BETA_INDEX = {"momentum": 0, "beta1": 0, "beta2": 1}
 _NOT_HPARAMS = ("params", "name")
+_NOT_NEGATIVE = ("lr", "weight_decay", "eps")
+_BELOW_ONE = ("momentum", "betas")
 
 
 class Place(Protocol):
@@ -62,6 +65,8 @@ def attributes(owners: Iterable[Any], name: str) -> list[Place]:
     for owner in owners:
         for step in path:
             owner = getattr(owner, step, None)
+        if last == "training" and isinstance(owner, nn.Module):
+            continue
         if isinstance(getattr(owner, last, ...), _PLAIN):
             found.append(Attribute(owner, last))
     return found
@@ -77,7 +82,11 @@ class Attribute:
         self.owner, self.name = owner, name
 
     def set(self, value: Any) -> None:
-        """Assigns it; HparamsNotApplied where the object does not allow that."""
+        """Assigns it; InvalidSetting for no probability where it has to be one, HparamsNotApplied
+        where the object does not allow it.
+        """
+        if _is_probability(self.owner, self.name):
+            check_number("hparams", self.name, value, least=0, most=1)
         try:
             setattr(self.owner, self.name, value)
         except (AttributeError, ValueError, TypeError) as error:
@@ -91,6 +100,13 @@ class Attribute:
         """Reads it."""
         value = getattr(self.owner, self.name)
         return list(value) if isinstance(value, tuple) else value
+
+
+def _is_probability(owner: Any, name: str) -> bool:
+    if isinstance(owner, _DropoutNd):
+        return name == "p"
+    inside = isinstance(owner, nn.MultiheadAttention | nn.RNNBase) and name == "dropout"
+    return inside or (isinstance(owner, nn.Module) and name == "label_smoothing")
 
 
 def in_groups(
@@ -117,6 +133,7 @@ class _Entry:
         self.optimizer, self.group, self.key = optimizer, group, key
 
     def set(self, value: Any) -> None:
+        _check_entry(self.key, self.group[self.key], value)
         if isinstance(self.group[self.key], torch.Tensor):
             self.group[self.key].fill_(value)
         elif self.key == "momentum":  # which may need buffers from now on
@@ -139,6 +156,7 @@ class _Beta:
         self.group, self.index = group, index
 
     def set(self, value: Any) -> None:
+        check_number("hparams", f"beta{self.index + 1}", value, least=0, below=1)
         betas = list(self.group["betas"])
         held = betas[self.index]
         betas[self.index] = held.fill_(value) if isinstance(held, torch.Tensor) else value
@@ -147,3 +165,19 @@ class _Beta:
     def get(self) -> Any:
         beta = self.group["betas"][self.index]
         return beta.item() if isinstance(beta, torch.Tensor) else beta
+
+
+def _check_entry(key: str, held: Any, value: Any) -> None:
+    """InvalidSetting for what an optimizer with `held` in this entry cannot work with."""
+    name = "learning_rate" if key == "lr" else key
+    if isinstance(held, bool):
+        if not isinstance(value, bool):
+            raise refuse("hparams", name, value, "True or False")
+    elif isinstance(held, int | float | torch.Tensor):
+        least = 0 if key in (*_NOT_NEGATIVE, *_BELOW_ONE) else None
+        check_number("hparams", name, value, least=least, below=1 if key in _BELOW_ONE else None)
+    elif key == "betas":
+        if not isinstance(value, list | tuple) or len(value) != len(held):
+            raise refuse("hparams", name, value, f"a list of {len(held)} numbers")
+        for each in value:
+            check_number("hparams", name, each, least=0, below=1)

@@ -26,13 +26,14 @@ def check_in_effect(task: Any, hparams: Any) -> None:
 
 
 def same(effective: Any, assigned: Any) -> bool:
-    """Equality of hparams, numbers up to the rounding of a float32.
+    """Equality of hparams, numbers up to the rounding of a float32; NaN is the same as NaN.
 
     Of a mapping only the keys in effect count: what has no place cannot be read back.
     """
     a, b = effective, assigned
     if isinstance(a, int | float) and isinstance(b, int | float) and not isinstance(a, bool):
-        return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-12)
+        both_nan = math.isnan(a) and math.isnan(b)
+        return both_nan or math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-12)
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, Mapping) and isinstance(b, Mapping):

@@ -19,6 +19,7 @@ from fspop.training.schedules import (
     set_learning_rate,
     set_momentum,
 )
+from fspop.training.schedules.checks import check_number
 from fspop.training.schedules.optimizers import param_groups
 
 _TARGETS = {
@@ -161,6 +162,8 @@ class _Peak:
                 "momentum and beta2 instead",
                 name="betas",
             )
+        below = 1 if self.entry.to == "momentum" else None
+        check_number("hparams", self.entry.to, value, least=0, below=below)
         self.entry.schedule.rebase(value)
         self.schedules.refresh()
 

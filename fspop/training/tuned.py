@@ -97,7 +97,8 @@ class Tuned:
                 continue
             values = [place.get() for place in self.places(prefix + key)]
             if values:
-                effective[key] = values[0] if all(v == values[0] for v in values) else values
+                agree = all(v is values[0] or v == values[0] for v in values)
+                effective[key] = values[0] if agree else values
         return effective
 
     def _is_nested(self, name: str, value: Any) -> bool:

@@ -316,7 +316,9 @@ def test_options_set_later_are_checked_and_what_is_fixed_says_so(tmp_path):
 def test_numbers_of_numpy_are_taken_as_those_of_python(tmp_path):
     whole, rate = np.int64(4), np.float32(0.25)
     options = {"optim_options": {"eps": np.float64(1e-6)}, "weight_decay": np.float64(0.01)}
-    trainer = make(tmp_path, learning_rate=rate, batch_size=whole, num_epochs=np.int64(1), **options)
+    trainer = make(
+        tmp_path, learning_rate=rate, batch_size=whole, num_epochs=np.int64(1), **options
+    )
     trainer.apply_hparams({"momentum": np.float64(0.75), "label_smoothing": np.float32(0.5)})
     trainer.set_batch_size(np.int32(5))
     trainer.set_learning_rate(np.logspace(-1, 0, 2)[0])
