@@ -1,7 +1,9 @@
 """What may change while a Trainer trains: hyperparameters, options, frozen layers."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from torch import nn
@@ -10,12 +12,26 @@ from fspop.errors import HparamsNotApplied, InvalidSetting
 from fspop.training import freezing
 from fspop.training.assembly import Assembly
 from fspop.training.dataset_loader import DatasetLoader
-from fspop.training.hparam_places import Attribute, Place, attributes
+from fspop.training.hparam_places import (
+    Attribute,
+    Place,
+    attributes,
+    keep_entry,
+    overlaps,
+    put_back,
+)
 from fspop.training.options import Options
+from fspop.training.schedules import Schedule
 
 _LIVE_OPTIONS = ("accumulate_steps", "clip_grad_norm")
 _REACHABLE = ("model", "loss_fn")
 _TUNED = ("learning_rate", "momentum", "weight_decay", "batch_size", *_LIVE_OPTIONS)
+_CHANGED = (
+    *("options", "hparams", "_shared", "_validated", "stop_reason", "_callbacks"),
+    *("optimizer", "schedules", "train_dataset", "train_loader", "val_loader", "test_loader"),
+    *("feed",),
+)
+_DRIVES = {"lr_scheduler": ("learning_rate", "lr"), "mtm_scheduler": ("momentum", "beta1")}
 _FIXED = (
     *("loss_function", "loss_options", "optim_function", "optim_options", "param_groups"),
     *("amp", "compile", "model_args", "device_id", "seed"),
@@ -105,11 +121,48 @@ class Adjustable(Assembly):
         for name in changes:
             if name in _FIXED:
                 raise InvalidSetting(f"Trainer.{name}: fixed once made; make another Trainer")
-        self.options = self.options.changed(**changes)
-        tuned = {name: value for name, value in changes.items() if name in _TUNED}
-        if tuned:
-            self.apply_hparams({**self.hparams, **tuned})
-        self._remake(changes)
+        with ExitStack() as undo:
+            undo.callback(self._hold())
+            self.options = self.options.changed(**changes)
+            self._remake(changes)
+            tuned = self._under_new_schedules(changes)
+            tuned |= {name: value for name, value in changes.items() if name in _TUNED}
+            if tuned:
+                beside = {} if self.context is None else self._beside(tuned)
+                self.apply_hparams({**beside, **tuned})
+            undo.pop_all()
+
+    def _under_new_schedules(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """The hparams to assign to new schedules, too. Alone, one given as an object comes with a
+        peak of its own, and what was assigned before is forgotten.
+        """
+        found: dict[str, Any] = {}
+        for option in _DRIVES.keys() & changes.keys():
+            mine = {n: v for n, v in self.hparams.items() if n.partition(".")[0] in _DRIVES[option]}
+            if self.context is None and _has_peak(changes[option]):
+                self.hparams = {n: v for n, v in self.hparams.items() if n not in mine}
+            else:
+                found |= mine
+        return found
+
+    def _hold(self) -> Callable[[], None]:
+        """What puts back all that `set_options` changes, but for the places of hparams."""
+        before = {name: vars(self)[name] for name in _CHANGED if name in vars(self)}
+        groups = before["optimizer"].param_groups if "optimizer" in before else []
+        entries = [keep_entry(group, key) for group in groups for key in group if key != "params"]
+        feed = before.get("feed")
+        loader = feed and feed.loader
+
+        def restore() -> None:
+            for name in _CHANGED:
+                vars(self).pop(name, None)
+            vars(self).update(before)
+            for each in entries:
+                each()
+            if feed and feed.loader is not loader:
+                feed.go_on_with(loader)
+
+        return restore
 
     def _remake(self, changes: Mapping[str, Any]) -> None:
         if {"lr_scheduler", "mtm_scheduler"} & changes.keys():
@@ -125,7 +178,7 @@ class Adjustable(Assembly):
     def _remake_loaders(self, changes: Mapping[str, Any]) -> None:
         self._validated = None
         kept, feed = (self.train_dataset, self.train_loader), self.feed
-        size = getattr(self.train_loader, "batch_size", None)
+        size = changes.get("batch_size", getattr(self.train_loader, "batch_size", None))
         self.make_loaders()
         if not _TRAINING_DATA & changes.keys():
             (self.train_dataset, self.train_loader), self.feed = kept, feed
@@ -158,14 +211,51 @@ class Adjustable(Assembly):
     def apply_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Sets each hyperparameter where it takes effect and reads it back.
 
-        HparamsNotApplied for one that has no place, or has another value in effect afterwards.
-        Moments, schedules' places and the place in the data are kept.
+        HparamsNotApplied for one that has no place, or has another value in effect afterwards,
+        InvalidSetting for a value that cannot be; all is as before then. Moments, schedules' places
+        and the place in the data are kept. Alone, what was assigned before stays; in a population
+        `hparams` are all there are.
         """
-        self._shared = []
-        super().apply_hparams(hparams)
+        with ExitStack() as undo:
+            undo.callback(setattr, self, "_shared", self._shared)
+            self._shared = dict(self._shared) if self.context is None else {}
+            super().apply_hparams(hparams)
+            undo.pop_all()
         self._validated = None
         self.feed.drop()  # workers hold a copy of the data as it was
         self.call("on_hparams")
+
+    def kept_beside(self, hparams: Mapping[str, Any]) -> dict[str, Any]:
+        """Alone those assigned before; in a population none."""
+        return self._beside(hparams) if self.context is None else {}
+
+    def take_back(self, hparams: Mapping[str, Any]) -> None:
+        """Takes a checkpoint's hparams over: assigns those that its optimizer and schedules, which
+        are loaded already, do not hold themselves.
+        """
+        self.hparams, given = {}, dict(hparams)
+        leaves = {name: [leaf for leaf, _ in self.leaves({name: given[name]})] for name in given}
+        rest = {n: given[n] for n in given if not all(map(self._is_optimized, leaves[n]))}
+        if given:
+            self.apply_hparams(rest)
+        self.hparams = given
+
+    def _is_optimized(self, name: str) -> bool:
+        return name.partition(".")[0] != "dropout" and bool(self._optimized(name))
+
+    def _beside(self, hparams: Mapping[str, Any]) -> dict[str, Any]:
+        """Those assigned before, unless all their places are assigned anew."""
+        taken = [place for name, _ in self.leaves(hparams) for place in self.places(name)]
+        kept = {}
+        for name, value in self.hparams.items():
+            mine = [place for leaf, _ in self.leaves({name: value}) for place in self.places(leaf)]
+            if name in hparams:
+                stays = self.is_nested(name, value) and self.is_nested(name, hparams[name])
+            else:
+                stays = not mine or not all(overlaps(place, taken) for place in mine)
+            if stays:
+                kept[name] = value
+        return kept
 
     def places(self, name: str) -> list[Place]:
         """Where the hyperparameter takes effect.
@@ -192,7 +282,7 @@ class Adjustable(Assembly):
 
     def hold(self) -> None:
         """Sets again what another member has set differently in data that both train on."""
-        for place, value in self._shared:
+        for place, value in self._shared.values():
             if place.get() != value:
                 place.set(value)
 
@@ -220,17 +310,22 @@ _DATA = _TRAINING_DATA | {
 class Shared:
     """A spot in the data, which other members of the same process may use, too."""
 
-    def __init__(self, place: Place, noted: list[tuple[Place, Any]]):
+    def __init__(self, place: Place, noted: dict[Any, tuple[Place, Any]]):
         self.place, self.noted = place, noted
+        self.spot = getattr(place, "spot", (id(place),))
 
     def set(self, value: Any) -> None:
         """Sets it, and notes that it has to stay so."""
         self.place.set(value)
-        self.noted.append((self.place, self.place.get()))
+        self.noted[self.spot] = (self.place, self.place.get())
 
     def get(self) -> Any:
         """Reads it."""
         return self.place.get()
+
+    def keep(self) -> Callable[[], None]:
+        """As in Place."""
+        return put_back(self.place)
 
 
 class _LiveOption:
@@ -238,6 +333,7 @@ class _LiveOption:
 
     def __init__(self, trainer: Adjustable, name: str):
         self.trainer, self.name = trainer, name
+        self.spot = ("option", name)
 
     def set(self, value: Any) -> None:
         try:
@@ -247,6 +343,14 @@ class _LiveOption:
 
     def get(self) -> Any:
         return getattr(self.trainer.options, self.name)
+
+    def keep(self) -> Callable[[], None]:
+        return functools.partial(setattr, self.trainer, "options", self.trainer.options)
+
+
+def _has_peak(scheduler: Any) -> bool:
+    each = scheduler.values() if isinstance(scheduler, Mapping) else [scheduler]
+    return all(isinstance(one, Schedule) for one in each)
 
 
 def _parts_of(dataset: Any) -> list[Any]:

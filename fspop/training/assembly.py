@@ -76,7 +76,7 @@ class Assembly(Tuned):
         self._still: list[nn.Module] = []
         self._held = freezing.Held()
         self._constant: set[int] = set()
-        self._shared: list[tuple[Place, Any]] = []
+        self._shared: dict[Any, tuple[Place, Any]] = {}
         self._callbacks: list[Callback] = []
         self._display: list[Lines] = []
         self._own = frozenset({*set(vars(self)) - before, "_own"} | _PARTS)

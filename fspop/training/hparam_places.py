@@ -1,6 +1,8 @@
 """Where a hyperparameter takes effect in a torch optimizer or model: set there, read back there."""
 
-from collections.abc import Iterable
+import copy
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import torch
@@ -19,13 +21,46 @@ _BELOW_ONE = ("momentum", "betas")
 
 
 class Place(Protocol):
-    """One spot that holds a hyperparameter's value."""
+    """One spot that holds a hyperparameter's value.
+
+    It may also have `spot`, a tuple that is the same for the same spot (one that begins another's
+    is a part of it), and `keep()`, which returns what makes it hold again what it holds now.
+    """
 
     def set(self, value: Any) -> None:
         """Makes `value` the one in effect."""
 
     def get(self) -> Any:
         """The value in effect, as plain data."""
+
+
+def put_back(place: Place) -> Callable[[], None]:
+    """What makes `place` hold again what it holds now."""
+    keep: Callable[[], Callable[[], None]] | None = getattr(place, "keep", None)
+    return keep() if keep is not None else functools.partial(place.set, place.get())
+
+
+def overlaps(place: Place, others: Iterable[Place]) -> bool:
+    """Whether one of `others` is (a part of) the same spot."""
+    spot = getattr(place, "spot", (id(place),))
+    for other in others:
+        theirs = getattr(other, "spot", (id(other),))
+        if all(a == b for a, b in zip(spot, theirs, strict=False)):
+            return True
+    return False
+
+
+def keep_entry(group: dict[str, Any], key: str) -> Callable[[], None]:
+    """What makes this entry of a param group hold again what it holds now."""
+    kept = copy.deepcopy(group[key])
+
+    def put_back() -> None:
+        if isinstance(group[key], torch.Tensor):
+            group[key].copy_(kept)
+        else:
+            group[key] = kept
+
+    return put_back
 
 
 def places(model: nn.Module, optimizer: torch.optim.Optimizer, name: str) -> list[Place]:
@@ -80,6 +115,7 @@ class Attribute:
 
     def __init__(self, owner: Any, name: str):
         self.owner, self.name = owner, name
+        self.spot = (id(owner), name)
 
     def set(self, value: Any) -> None:
         """Assigns it; InvalidSetting for no probability where it has to be one, HparamsNotApplied
@@ -100,6 +136,10 @@ class Attribute:
         """Reads it."""
         value = getattr(self.owner, self.name)
         return list(value) if isinstance(value, tuple) else value
+
+    def keep(self) -> Callable[[], None]:
+        """As in Place."""
+        return functools.partial(setattr, self.owner, self.name, getattr(self.owner, self.name))
 
 
 def _is_probability(owner: Any, name: str) -> bool:
@@ -131,6 +171,7 @@ class _Entry:
 
     def __init__(self, optimizer: torch.optim.Optimizer, group: dict[str, Any], key: str):
         self.optimizer, self.group, self.key = optimizer, group, key
+        self.spot = (id(group), key)
 
     def set(self, value: Any) -> None:
         _check_entry(self.key, self.group[self.key], value)
@@ -148,12 +189,16 @@ class _Entry:
             return value.item()
         return list(value) if isinstance(value, tuple) else value
 
+    def keep(self) -> Callable[[], None]:
+        return keep_entry(self.group, self.key)
+
 
 class _Beta:
     """One of a param group's betas; a tensor stays that tensor, too."""
 
     def __init__(self, group: dict[str, Any], index: int):
         self.group, self.index = group, index
+        self.spot = (id(group), "betas", index)
 
     def set(self, value: Any) -> None:
         check_number("hparams", f"beta{self.index + 1}", value, least=0, below=1)
@@ -165,6 +210,9 @@ class _Beta:
     def get(self) -> Any:
         beta = self.group["betas"][self.index]
         return beta.item() if isinstance(beta, torch.Tensor) else beta
+
+    def keep(self) -> Callable[[], None]:
+        return keep_entry(self.group, "betas")
 
 
 def _check_entry(key: str, held: Any, value: Any) -> None:

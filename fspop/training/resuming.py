@@ -108,8 +108,8 @@ class Resumable(Adjustable):
         self._load_gradients(state["gradients"])
         self._load_callbacks(state["callbacks"])
         self.load_extra_state(state["extra"])
-        if self.context is None and state["hparams"]:
-            self.apply_hparams(state["hparams"])
+        if self.context is None:
+            self.take_back(state["hparams"])
         self.call("on_load")
 
     def _load_place(self, state: Mapping[str, Any]) -> None:

@@ -1,14 +1,14 @@
 """The schedules of a trainer: one for each parameter group, for learning rate and momentum."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from fspop.errors import HparamsNotApplied, InvalidSetting
-from fspop.training.hparam_places import Place, group_key, in_groups
+from fspop.training.hparam_places import Place, group_key, in_groups, put_back
 from fspop.training.in_effect import same
 from fspop.training.schedules import (
     Schedule,
@@ -115,15 +115,15 @@ class Schedules:
         schedule for it, in the others directly; [] where no schedule is concerned.
         """
         base, _, group = name.partition(".")
-        peaks = {e.group: _Peak(self, e) for e in self._entries if e.to == _TARGETS.get(base)}
-        if not peaks:
+        driven = {e.group: e for e in self._entries if e.to == _TARGETS.get(base)}
+        if not driven:
             return []
         found: list[Place] = []
         chosen = param_groups(self.optimizer, group_key(group))
         for number, each in enumerate(self.optimizer.param_groups):
             if any(each is one for one in chosen):
                 plain = in_groups(self.optimizer, [each], base)
-                found += [peaks[number]] if number in peaks else plain
+                found += [_Peak(self, driven[number], plain)] if number in driven else plain
         return found
 
     def state(self) -> list[dict[str, Any]]:
@@ -152,8 +152,9 @@ class Schedules:
 class _Peak:
     """The peak of a schedule as a hyperparameter: assigning it scales the whole curve."""
 
-    def __init__(self, schedules: Schedules, entry: _Entry):
-        self.schedules, self.entry = schedules, entry
+    def __init__(self, schedules: Schedules, entry: _Entry, plain: list[Place]):
+        self.schedules, self.entry, self.plain = schedules, entry, plain
+        self.spot = getattr(plain[0], "spot", (id(self),)) if plain else (id(self),)
 
     def set(self, value: Any) -> None:
         if isinstance(value, list | tuple):
@@ -173,6 +174,19 @@ class _Peak:
         effective = _in_effect(optimizer, self.entry)
         wanted = schedule.value(self.schedules.iteration, self.schedules.epoch)
         return schedule.base if same(effective, wanted) else effective
+
+    def keep(self) -> Callable[[], None]:
+        schedule = self.entry.schedule
+        kept = [(n, getattr(schedule, n)) for n in ("base", "moved") if hasattr(schedule, n)]
+        plain = [put_back(place) for place in self.plain]
+
+        def restore() -> None:
+            for name, value in kept:
+                setattr(schedule, name, value)
+            for each in plain:
+                each()
+
+        return restore
 
 
 def _in_effect(optimizer: Optimizer, entry: _Entry) -> float:

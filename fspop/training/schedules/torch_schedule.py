@@ -102,13 +102,14 @@ class TorchSchedule(Schedule):
         group = {key: value for key, value in self._group.items() if key != "params"}
         state = self.scheduler.state_dict()
         memory = {"position": self.position, "scheduler": state, "group": group}
-        memory["moved"] = self.moved
+        memory |= {"moved": self.moved, "start": self._start}
         plained: dict[str, Any] = plain(copy.deepcopy(memory))  # MultiStepLR has a Counter
         return plained
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Takes over what `memory` gave, in a scheduler built anew."""
         memory = copy.deepcopy(dict(memory))
+        setattr(self, self.reads, memory.get("start", self._start))  # all values follow from it
         self._rebuild()
         self.scheduler.load_state_dict(like(self.scheduler.state_dict(), memory["scheduler"]))
         self._group.update(memory["group"])

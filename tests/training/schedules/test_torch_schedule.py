@@ -170,3 +170,11 @@ def test_a_peak_that_an_older_checkpoint_counts_from_the_start_is_understood():
     new = TorchSchedule(RISING["OneCycleLR"], lr=0.1)
     new.load_state_dict(state)
     assert [new.value(i) for i in range(20)] == [old.value(i) for i in range(20)]
+
+
+def test_what_it_started_from_is_in_its_memory(through_a_checkpoint):
+    factory = FACTORIES["SequentialLR"]
+    old, new = TorchSchedule(factory, lr=0.2), TorchSchedule(factory, lr=0.01)
+    old.value(17)
+    new.load_state_dict(through_a_checkpoint(old.state_dict()))
+    assert [new.value(i) for i in [20, 3]] == [old.value(i) for i in [20, 3]]
