@@ -116,7 +116,7 @@ class Adjustable(Assembly):
         What a checkpoint holds (learning_rate, momentum, weight_decay, batch_size, …) becomes a
         hyperparameter and so survives resuming. New training data, or another `shuffle`, begins
         with the first batch of its epoch. What the parts were made from is fixed and raises
-        InvalidSetting.
+        InvalidSetting. What is refused changes nothing.
         """
         for name in changes:
             if name in _FIXED:
@@ -178,7 +178,8 @@ class Adjustable(Assembly):
     def _remake_loaders(self, changes: Mapping[str, Any]) -> None:
         self._validated = None
         kept, feed = (self.train_dataset, self.train_loader), self.feed
-        size = changes.get("batch_size", getattr(self.train_loader, "batch_size", None))
+        size = getattr(self.train_loader, "batch_size", None)
+        size = self.options.batch_size if "batch_size" in changes else size
         self.make_loaders()
         if not _TRAINING_DATA & changes.keys():
             (self.train_dataset, self.train_loader), self.feed = kept, feed

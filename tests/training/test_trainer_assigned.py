@@ -1,5 +1,6 @@
 """What was assigned one after the other: which of it counts, and that all of it survives."""
 
+import numpy as np
 import pytest
 from torch.optim import lr_scheduler
 
@@ -130,3 +131,11 @@ def test_a_rate_changed_by_hand_is_not_undone_by_resuming(tmp_path):
     assert groups(resumed) == [0.25]
     resumed.fit()
     assert same(weights(resumed), weights(trainer))
+
+
+def test_data_and_a_batch_size_that_suit_only_each_other_are_set_together(tmp_path):
+    trainer = make(tmp_path)
+    trainer.set_options(train_dataset=points(6), batch_size=np.int64(3))
+    assert trainer.batches_per_epoch == 2
+    trainer.set_options(train_dataset=points(400), batch_size=200)
+    assert trainer.batches_per_epoch == 2 and trainer.effective_hparams() == {"batch_size": 200}
