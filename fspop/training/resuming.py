@@ -25,6 +25,7 @@ from fspop.training.inference import (
     load_model,
     trainer_state,
 )
+from fspop.training.options import Options
 from fspop.training.saving import CheckpointFolder
 from fspop.training.sinks import TensorBoardSink
 from fspop.training.stopping import reason_to_stop
@@ -279,6 +280,20 @@ class Resumable(Adjustable):
             raise type(error)(f"{name}: {error}", path=name) from error
         self.load_state_dict(task)
         self._random = state["random"]
+        self._say_overruled(task["options"], name)
+
+    def _say_overruled(self, recorded: Mapping[str, Any], name: str) -> None:
+        """A rate that was changed in the program is not the one that goes on."""
+        mine, usual = self.options.plain(), Options()
+        for option in ("learning_rate", "momentum", "weight_decay"):
+            theirs = recorded.get(option, getattr(usual, option))
+            if option in mine and option not in self.hparams and mine[option] != theirs:
+                warnings.warn(
+                    f"{name}: {option}={mine[option]:g} is given here, but training goes on with "
+                    f"what it had there, where {theirs:g} was given; set_{option} or set_options "
+                    "changes it",
+                    stacklevel=4,
+                )
 
     def _map_location(self) -> Any:
         chosen = self.options.device_map

@@ -253,3 +253,11 @@ def test_a_model_that_learns_its_shapes_from_the_data_resumes(tmp_path):
     assert second.resume()
     second.fit()
     assert same(weights(whole), weights(second)) and whole.history == second.history
+
+
+def test_a_rate_that_the_program_now_gives_otherwise_is_said_not_to_be_the_one(tmp_path):
+    make(tmp_path, num_epochs=1, learning_rate=0.05).fit()
+    other = make(tmp_path, num_epochs=1, learning_rate=0.01)
+    with pytest.warns(UserWarning, match=r"learning_rate=0\.01 is given here.*0\.05 was given"):
+        assert other.resume()
+    assert other.optimizer.param_groups[0]["lr"] == 0.05
