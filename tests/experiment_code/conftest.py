@@ -9,7 +9,7 @@ from fspop import Experiment, Uniform
 from fspop.mutators import TruncationSelection
 
 class Toy:
-    pass
+    setup = train = evaluate = state_dict = load_state_dict = None
 
 experiment = Experiment(
     task=Toy, members=4, mode="max", total_steps=100, space={"x": {"y": Uniform(0.0, 1.0)}},

@@ -18,5 +18,5 @@ def test_one_schedule_or_several_are_drawn_into_an_image(tmp_path):
 
 def test_without_matplotlib_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ConfigurationError, match=r"fspop\[plots\]"):
+    with pytest.raises(ConfigurationError, match=r"pip install matplotlib"):
         Step().plot(10, tmp_path / "none.png")
