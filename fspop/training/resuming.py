@@ -262,7 +262,9 @@ class Resumable(Adjustable):
         self._end_save("going back to the one before")
         with self.checkpoints.newest(self._map_location()) as found:
             if found is not None:
-                self._take(found[1], str(self.checkpoints.folder / found[0]))
+                name = str(self.checkpoints.folder / found[0])
+                self._take(found[1], name)
+                self._say_overruled(found[1]["task"]["options"], name)
             return found is not None
 
     def load_checkpoint(self, path: str | PathLike[str]) -> None:
@@ -280,7 +282,6 @@ class Resumable(Adjustable):
             raise type(error)(f"{name}: {error}", path=name) from error
         self.load_state_dict(task)
         self._random = state["random"]
-        self._say_overruled(task["options"], name)
 
     def _say_overruled(self, recorded: Mapping[str, Any], name: str) -> None:
         """A rate that was changed in the program is not the one that goes on."""
@@ -292,7 +293,7 @@ class Resumable(Adjustable):
                     f"{name}: {option}={mine[option]:g} is given here, but training goes on with "
                     f"what it had there, where {theirs:g} was given; set_{option} or set_options "
                     "changes it",
-                    stacklevel=4,
+                    stacklevel=3,
                 )
 
     def _map_location(self) -> Any:

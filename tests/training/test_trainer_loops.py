@@ -184,7 +184,7 @@ def test_mixed_precision_trains_and_keeps_its_scale_in_the_checkpoint(tmp_path, 
     trainer.fit()
     assert set(dtypes) == {torch.float16 if amp == "float16" else torch.bfloat16}
     assert trainer.history.get("acc/val")[-1] > 0.8
-    resumed = make(tmp_path, amp=amp)
+    resumed = make(tmp_path, amp=amp, learning_rate=0.05)
     resumed.resume()
     assert resumed.scaler.state_dict() == trainer.scaler.state_dict()
     assert bool(resumed.scaler.state_dict()) == (amp == "float16")
