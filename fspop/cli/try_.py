@@ -1,7 +1,6 @@
 """`fspop try`: one member in the foreground, in this process, so that a debugger works."""
 
 import contextlib
-import sys
 import tempfile
 import time
 import traceback
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fspop.cli import options
-from fspop.errors import ExperimentError, TaskError, TaskRaised, UsageError
+from fspop.errors import TaskError, TaskRaised, UsageError
 from fspop.report.text import flat, number, short
 
 if TYPE_CHECKING:
@@ -53,8 +52,6 @@ def command(
     name = relative_file(file, code)
     experiment = load_experiment((code or file.parent).resolve(), name, attribute)
     check_verbs(experiment.task)
-    if code is None:
-        _check_alone(file.resolve())
     experiment = apply_overrides(experiment, changed)
     if member >= experiment.members:
         raise UsageError(
@@ -66,19 +63,6 @@ def command(
     except TaskRaised as error:
         traceback.print_exception(error.__cause__ or error)
         raise
-
-
-def _check_alone(file: Path) -> None:
-    """Raises ExperimentError for imports of what lies beside `file`: a run would not have them."""
-    for name, module in list(sys.modules.items()):
-        source = getattr(module, "__file__", None)
-        if source and Path(source).is_relative_to(file.parent) and Path(source) != file:
-            inside = Path(source).relative_to(file.parent)
-            if not any(part.startswith(".") or part == "site-packages" for part in inside.parts):
-                raise ExperimentError(
-                    f"{file.name}: it imports {name} from beside it, which a run has only if both "
-                    f"are copied; give --code {file.parent}, here and to 'fspop init'"
-                )
 
 
 class _Rehearsal:

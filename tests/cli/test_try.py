@@ -10,14 +10,6 @@ def test_a_rehearsal_says_what_it_saw_and_leaves_nothing(fspop):
     assert os.listdir(fspop.folder) == ["toy.py"]
 
 
-def test_a_file_that_needs_others_beside_it_needs_code_as_a_run_would(fspop):
-    (fspop.folder / "beside.py").write_text("X = 1\n")
-    with (fspop.folder / "toy.py").open("a") as file:
-        file.write("import beside\n")
-    assert "imports beside from beside it" in fspop.refused(78, "try", "toy.py")
-    assert "restored: the same score" in fspop.good("try", "toy.py", "--code", ".")
-
-
 def test_a_task_that_forgets_is_found_out(fspop):
     out = fspop.good("try", "toy.py", TOY_FORGETS="1")
     assert "restored: another score than the original's" in out
